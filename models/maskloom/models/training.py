@@ -1,0 +1,201 @@
+"""One stage of training, a step at a time, that can be stopped and taken up again at any step.
+
+A trainer (pipelines) makes a `Training` for each stage over the slices it keeps in `TrainingData`, calls
+`step` until `step_index` is `total_steps`, saves `state` now and then, and keeps `weights` at the end. All
+randomness derives from (seed, step): a stage that was restored ends, on a CPU with a fixed number of threads,
+in the same weights bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from maskloom.models import augment, schedule
+from maskloom.models.averaging import WeightAverage
+from maskloom.models.batch_norm import synchronise
+from maskloom.models.blocks import resize
+from maskloom.models.errors import ModelError
+from maskloom.models.infnet import InfNet
+from maskloom.models.intensity import standardise, to_grey
+from maskloom.models.losses import deep_supervision
+from maskloom.models.parameters import TrainingParameters
+from maskloom.models.randomness import generator
+from maskloom.models.training_data import TrainingData
+
+_OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReport:
+    """What a step did, over all workers."""
+
+    loss: float
+    """Mean over images and scales."""
+    dice: float
+    """Mean over images and scales of Dice at 0.5 in training mode; 1 where mask and prediction are both
+    empty."""
+    images: int
+    """Image passes: batch size times scales."""
+
+
+class Training:
+    """The stage that `parameters` and `data`, as it stands now, describe.
+
+    `network` is taken over: moved to the device, trained in place. With `world` > 1 every worker makes its
+    `Training` at the same time, with equal data, inside an initialised process group, and takes each step
+    together with the others. Raises ModelError for parameters or data that do not go together.
+    """
+
+    def __init__(
+        self,
+        network: InfNet,
+        parameters: TrainingParameters,
+        data: TrainingData,
+        seed: int,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if data.size != parameters.size:
+            raise ModelError(f"The slices are {data.size} pixels wide and training wants {parameters.size}.")
+        if parameters.batch_size % world:
+            raise ModelError(
+                f"A batch of {parameters.batch_size} does not divide among {world} workers: change one of the two."
+            )
+        self._samples = data.samples()
+        self.total_steps = schedule.total_steps(parameters, len(self._samples))
+        if self.total_steps and not len(self._samples):
+            raise ModelError("There is nothing to train on: the training data are empty.")
+        self.step_index = 0
+        self.history: list[tuple[float, float]] = []
+        self._parameters, self._data, self._seed = parameters, data, seed
+        self._world, self._device = world, torch.device(device)
+        share = parameters.batch_size // world
+        self._own = slice(rank * share, (rank + 1) * share)
+        self._sizes = [max(32, round(scale * parameters.size / 32) * 32) for scale in parameters.scales]
+        self._network = network.to(self._device, memory_format=torch.channels_last).train()
+        self._module: nn.Module = self._network
+        if world > 1:
+            synchronise(self._network)
+            self._module = DistributedDataParallel(self._network, gradient_as_bucket_view=True)
+        self._optimiser = _OPTIMISERS[parameters.optimiser](
+            self._network.parameters(),
+            lr=parameters.learning_rate,
+            weight_decay=parameters.weight_decay,
+            fused=True,
+        )
+        self._average = WeightAverage(self._network, parameters.average) if parameters.average else None
+
+    def step(self) -> StepReport:
+        """Train on the next batch: one optimiser step, or one per scale."""
+        grey, mask = self._batch()
+        rate = schedule.learning_rate(self._parameters, self.step_index, len(self._samples))
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        sizes = self._step_sizes()
+        outcomes = torch.stack([self._optimise(grey, mask, size) for size in sizes]).mean(0)
+        if self._world > 1:
+            dist.all_reduce(outcomes)
+        loss, dice = (outcomes / self._world).tolist()
+        self.history.append((loss, dice))
+        self.step_index += 1
+        return StepReport(loss=loss, dice=dice, images=self._parameters.batch_size * len(sizes))
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` needs, as CPU copies and plain values that `torch.load(weights_only=True)`
+        reads."""
+        return _copied(
+            {
+                "step_index": self.step_index,
+                "history": self.history,
+                "network": self._network.state_dict(),
+                "optimiser": self._optimiser.state_dict(),
+                "average": self._average.state() if self._average else None,
+            }
+        )
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state` of the same stage."""
+        self._network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        if self._average:
+            self._average.restore(state["average"])
+        self.step_index = state["step_index"]
+        self.history = [(loss, dice) for loss, dice in state["history"]]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The state dict to keep, for a plain InfNet, as contiguous CPU tensors: the average if there is
+        one."""
+        kept = self._average.weights() if self._average else self._network.state_dict()
+        # A fresh tensor's strides depend on its shape alone, so that equal weights are also saved as equal bytes.
+        return {
+            name: torch.empty(value.shape, dtype=value.dtype).copy_(value) for name, value in kept.items()
+        }
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """This worker's images and masks of the step, augmented: float32 (b, 1, S, S) in 0..1."""
+        draws = augment.draw(
+            self._parameters.augment, self._parameters.batch_size, self._seed, self.step_index
+        )
+        images, masks = self._data.take(self._samples[self._order()[self._own]])
+        grey = to_grey(images, self._network.intensity)
+        own = draws.part(self._own.start, self._own.stop)
+        return augment.apply(grey, masks.float() / 255, own, self._parameters.augment)
+
+    def _order(self) -> Tensor:
+        """The samples of the global batch, from an endless stream of shuffled epochs."""
+        batch, samples = self._parameters.batch_size, len(self._samples)
+        first = self.step_index * batch
+        epochs = range(first // samples, (first + batch - 1) // samples + 1)
+        stream = [
+            torch.randperm(samples, generator=generator(self._seed, "epoch", epoch)) for epoch in epochs
+        ]
+        start = first - epochs.start * samples
+        return torch.cat(stream)[start : start + batch]
+
+    def _step_sizes(self) -> list[int]:
+        if self._parameters.scale_choice == "each":
+            return self._sizes
+        random = generator(self._seed, "scale", self.step_index)
+        return [self._sizes[int(torch.randint(len(self._sizes), (), generator=random))]]
+
+    def _optimise(self, grey: Tensor, mask: Tensor, size: int) -> Tensor:
+        """One optimiser step at one scale; this worker's (loss, Dice)."""
+        grey, mask = resize(grey, (size, size)), resize(mask, (size, size))
+        images = standardise(grey, self._network.backbone.mean, self._network.backbone.std)
+        self._optimiser.zero_grad()
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._parameters.precision == "bf16"):
+            logits = self._module(images)
+        loss = deep_supervision(logits, mask, self._parameters.bce)
+        loss.backward()
+        if self._parameters.clip:
+            nn.utils.clip_grad_value_(self._network.parameters(), self._parameters.clip)
+        self._optimiser.step()
+        if self._average:
+            self._average.update()
+        with torch.no_grad():
+            return torch.stack([loss.detach(), _dice(logits.s3, mask)])
+
+
+def _dice(logits: Tensor, mask: Tensor) -> Tensor:
+    predicted, wanted = resize(logits.float(), mask.shape[2:]) > 0, mask > 0.5
+    overlap = (predicted & wanted).sum((1, 2, 3)).float()
+    total = (predicted.sum((1, 2, 3)) + wanted.sum((1, 2, 3))).float()
+    return torch.where(total > 0, 2 * overlap / total.clamp(min=1), 1.0).mean()
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_copied(item) for item in value)
+    return value

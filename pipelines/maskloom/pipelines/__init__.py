@@ -1,0 +1,1 @@
+"""The method: what is done to slices and labels, in which order. Read semi_inf_net.py first."""

@@ -1,0 +1,237 @@
+"""The driver's side of the actors: a gang of trainers and a pool of labellers, made when first needed, rebuilt after any death.
+
+Imports no torch: a run that only replays never loads it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from maskloom.pipelines.jobs import (
+    EvaluateJob,
+    LabelJob,
+    SliceLabel,
+    TrainJob,
+    TrainResult,
+    WorkerSettings,
+)
+from maskloom.platform import cluster, failpoints
+from maskloom.platform.bootstrap import Platform
+from maskloom.platform.errors import MaskloomError, SettingsError, WorkerLost
+
+if TYPE_CHECKING:
+    from maskloom.pipelines.work import Work
+
+BATCHES_PER_TASK = 4
+SAVE_LABELS_EVERY_S = 20.0
+_POLL_S = 0.1
+_STOP_PATIENCE_S = 4.0
+
+
+class Crew:
+    """The actors of one run: `workers` trainers that train together, and as many labellers."""
+
+    def __init__(self, platform: Platform, workers: int) -> None:
+        self._platform = platform
+        self._workers = workers
+        self._gang: list[Any] = []
+        self._pool: list[Any] = []
+
+    def train(self, job: TrainJob, work: Work) -> TrainResult:
+        """Run a stage to its end. A gang that loses a rank is rebuilt and goes on from its newest saved state."""
+        if job.training.batch_size % self._workers:
+            raise SettingsError(
+                f"a batch of {job.training.batch_size} does not divide among {self._workers} workers",
+                hint="Choose --workers so that it divides batch_size, or set another batch_size.",
+            )
+        saved = work.saved_digest()
+        deaths_without_progress = 0
+        while True:
+            if not self._gang:
+                self._gang = self._make_gang()
+            before = saved
+            try:
+                result = self._train_once(job, saved, work)
+            except _GangLost as lost:
+                saved = work.saved_digest()
+                deaths_without_progress = deaths_without_progress + 1 if saved == before else 1
+                self._end(self._gang)
+                if deaths_without_progress >= cluster.MAX_DEATHS:
+                    raise WorkerLost(
+                        f"trainers died {deaths_without_progress} times without getting on: {lost}",
+                        hint="Most often memory runs out: try fewer --workers or a smaller batch_size.",
+                    ) from lost
+                continue
+            if result.digest is None:
+                if result.saved is not None:
+                    self._keep(work, result.saved)
+                work.stop.check()
+                raise AssertionError("a trainer stopped although nobody asked")
+            return result
+
+    def label(self, job: LabelJob, done: list[SliceLabel], work: Work) -> list[SliceLabel]:
+        """Labels of every slice of `job`, in its order; `done` are those that an earlier attempt has saved."""
+        found = {label.slice: label for label in done}
+        remaining = tuple(digest for digest in job.slices if digest not in found)
+        tasks = [replace(job, slices=part) for part in self._parts(remaining, job.prediction.batch_size)]
+        began, saved_at = time.monotonic(), time.monotonic()
+        for _, labels in self._spread("label", tasks, work):
+            found.update((label.slice, label) for label in labels)
+            now = time.monotonic()
+            rate = (len(found) - len(done)) / (now - began)
+            work.report(len(found), len(job.slices), images_per_s=rate)
+            if now - saved_at > SAVE_LABELS_EVERY_S:
+                saved_at = now
+                content = json.dumps([asdict(label) for label in found.values()]).encode()
+                self._keep(work, self._platform.objects.put(content))
+        return [found[digest] for digest in job.slices]
+
+    def evaluate(
+        self, job: EvaluateJob, work: Work
+    ) -> tuple[dict[str, dict[str, float]], tuple[dict[str, Any], ...]]:
+        """The estimates of every measure over the pairs of `job`, and the measures of each pair in order."""
+        from maskloom.models import metrics  # noqa: PLC0415 - loads torch
+
+        parts = self._parts(job.pairs, job.prediction.batch_size)
+        results = dict(self._spread("evaluate", [replace(job, pairs=part) for part in parts], work))
+        measures = [measure for index in range(len(parts)) for measure in results[index]]
+        estimates = {name: asdict(value) for name, value in metrics.summarise(measures).items()}
+        rows = tuple(
+            {"slice": image, **metrics.figures(measure)}
+            for (image, _), measure in zip(job.pairs, measures, strict=True)
+        )
+        return estimates, rows
+
+    def close(self) -> None:
+        """End all actors."""
+        self._end(self._gang)
+        self._end(self._pool)
+
+    def _train_once(self, job: TrainJob, saved: str | None, work: Work) -> TrainResult:
+        import ray  # noqa: PLC0415
+        from ray.exceptions import RayActorError  # noqa: PLC0415
+
+        results = [trainer.train.remote(job, saved) for trainer in self._gang]
+        try:
+            unfinished = results
+            while unfinished:
+                ready, unfinished = ray.wait(unfinished, num_returns=len(unfinished), timeout=_POLL_S)
+                ray.get(ready)
+                if unfinished:
+                    saved = self._look(saved, work)
+                    self._stop_gang_if_asked(results, work)
+            first: TrainResult = ray.get(results[0])
+        except RayActorError as error:
+            raise _GangLost(str(error).splitlines()[0]) from error
+        except Exception as error:
+            # A rank whose neighbour died fails in its collective; the neighbour's death is what counts.
+            if self._someone_died():
+                raise _GangLost(str(error).splitlines()[0]) from error
+            raise
+        return first
+
+    def _look(self, saved: str | None, work: Work) -> str | None:
+        import ray  # noqa: PLC0415
+
+        status = ray.get(self._gang[0].status.remote())
+        if status is None:
+            return saved
+        work.report(
+            status.step, status.total, loss=status.loss, dice=status.dice, images_per_s=status.images_per_s
+        )
+        if status.saved not in {None, saved}:
+            self._keep(work, status.saved)
+        return status.saved or saved
+
+    def _stop_gang_if_asked(self, results: list[Any], work: Work) -> None:
+        if not work.stop.requested:
+            return
+        import ray  # noqa: PLC0415
+
+        ray.get([trainer.stop.remote() for trainer in self._gang])
+        ready, _ = ray.wait(results, num_returns=len(results), timeout=_STOP_PATIENCE_S)
+        if len(ready) < len(results):
+            # In a step longer than people wait: what was saved before is what the next start goes on from.
+            self._end(self._gang)
+            work.stop.check()
+
+    def _someone_died(self) -> bool:
+        import ray  # noqa: PLC0415
+        from ray.exceptions import RayActorError  # noqa: PLC0415
+
+        for trainer in self._gang:
+            try:
+                ray.get(trainer.status.remote(), timeout=5)
+            except (RayActorError, ray.exceptions.GetTimeoutError):
+                return True
+        return False
+
+    def _make_gang(self) -> list[Any]:
+        from maskloom.pipelines.workers.trainer import Trainer  # noqa: PLC0415 - loads torch
+
+        import ray  # noqa: PLC0415
+
+        gang = [self._start(Trainer, rank) for rank in range(self._workers)]
+        rendezvous = self._rendezvous() if self._workers > 1 else None
+        try:
+            ray.get([trainer.join.remote(rendezvous) for trainer in gang])
+        except ray.exceptions.RayActorError as error:
+            self._end(gang)
+            raise WorkerLost(f"a trainer died while the gang met: {error}", hint="Run it again.") from error
+        return gang
+
+    def _make_labeller(self) -> Any:
+        from maskloom.pipelines.workers.labeller import Labeller  # noqa: PLC0415 - loads torch
+
+        return self._start(Labeller, 0)
+
+    def _start(self, actor: type, rank: int) -> Any:
+        cores = (psutil.cpu_count(logical=False) or psutil.cpu_count() or 1) if self._local else 0
+        settings = WorkerSettings(
+            objects_url=self._platform.objects.url,
+            threads=max(1, cores // self._workers),
+            rank=rank,
+            world=self._workers,
+        )
+        # A trainer and a labeller share a GPU: they take turns.
+        gpus = 0.5 if self._platform.cluster.gpus() else 0.0
+        return self._platform.cluster.start(actor, [settings], gpus=gpus)
+
+    def _spread(self, method: str, tasks: list[Any], work: Work) -> Any:
+        if not self._pool:
+            self._pool = [self._make_labeller() for _ in range(self._workers)]
+        return cluster.run_tasks(self._pool, self._make_labeller, method, tasks, work.stop.check)
+
+    def _parts(self, items: tuple[Any, ...], batch_size: int) -> list[tuple[Any, ...]]:
+        # Whole batches, cut alike whoever works on them: the network's result depends a little on its batch.
+        size = batch_size * BATCHES_PER_TASK
+        return [items[start : start + size] for start in range(0, len(items), size)]
+
+    def _keep(self, work: Work, saved: str) -> None:
+        work.save_progress(saved)
+        failpoints.reach("progress_saved", work.kind)
+
+    @property
+    def _local(self) -> bool:
+        return self._platform.cluster.address is None
+
+    def _rendezvous(self) -> str:
+        folder = self._platform.settings.home / "rendezvous"
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / uuid.uuid4().hex).as_uri()
+
+    def _end(self, actors: list[Any]) -> None:
+        if actors:
+            cluster.kill(actors)
+            actors.clear()
+
+
+class _GangLost(MaskloomError):
+    """A trainer died."""

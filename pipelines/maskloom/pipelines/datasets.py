@@ -1,0 +1,31 @@
+"""Dataset versions as the driver reads them: each once, a child for the price of what it adds."""
+
+from __future__ import annotations
+
+from maskloom.platform.catalog import labels
+from maskloom.platform.catalog.database import Database
+from maskloom.platform.facts import DatasetVersion, Item
+
+
+class Datasets:
+    """Items of dataset versions. Keeps the newest two: a round needs the one it grows from and the experts'."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._read: dict[str, list[Item]] = {}
+
+    def items(self, version: DatasetVersion) -> list[Item]:
+        """The items in the order that the version alone decides: the oldest ancestor's first, then by slice digest."""
+        if version.digest not in self._read:
+            self._read[version.digest] = self._load(version)
+            while len(self._read) > 2:
+                del self._read[next(iter(self._read))]
+        return self._read[version.digest]
+
+    def _load(self, version: DatasetVersion) -> list[Item]:
+        if version.parent not in self._read:
+            return self._database.transaction(lambda c: labels.items(c, version.digest))
+        added = self._database.transaction(lambda c: labels.added_items(c, version.digest))
+        merged = {item.slice: item for item in self._read[version.parent]}
+        merged.update((item.slice, item) for item in added)
+        return list(merged.values())

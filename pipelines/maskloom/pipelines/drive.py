@@ -1,0 +1,217 @@
+"""Create runs and drive them: hold the run's lease, go through its method, stop when asked, record how it ended."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from maskloom.pipelines import recipes
+from maskloom.pipelines.crew import Crew
+from maskloom.pipelines.datasets import Datasets
+from maskloom.pipelines.flow import Flow
+from maskloom.pipelines.recipes import Recipe, SemiInfNet
+from maskloom.pipelines.semi_inf_net import semi_inf_net, supervised
+from maskloom.pipelines.steps.evaluate import Evaluate
+from maskloom.pipelines.steps.train import Trained
+from maskloom.pipelines.work import Observer, Stop, Stopped, Work
+from maskloom.platform.bootstrap import Platform
+from maskloom.platform.catalog import labels, leases, runs, slices
+from maskloom.platform.catalog.keeper import LeaseKeeper
+from maskloom.platform.errors import MaskloomError, NothingToDo, RunBusy, UnknownName
+from maskloom.platform.facts import Item, Run, RunStatus, Split
+from maskloom.platform.fingerprint import fingerprint
+
+_EVENT_OF_STOP = {"paused": "paused", "cancelled": "cancelled"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How a run ended: its network, and what it measured on the test split (None without one)."""
+
+    model: Trained
+    measures: dict[str, Any] | None
+
+
+def create(platform: Platform, recipe: Recipe, dataset: str, seed: int) -> tuple[Run, bool]:
+    """The run of `recipe` on `dataset` as it stands, and whether it is new: the same recipe, data and seed are the same run.
+
+    Raises UnknownName for a data set that does not exist, NothingToDo for one without expert masks.
+    """
+
+    def insert(connection: Connection) -> tuple[Run, bool]:
+        known = slices.dataset_names(connection)
+        if dataset not in known:
+            raise UnknownName(
+                f"there is no data set {dataset!r}",
+                hint=f"Data sets: {', '.join(known)}." if known else "Make one with `maskloom ingest`.",
+            )
+        experts = [item for item in labels.current_items(connection, dataset, Split.LABELLED) if item.label]
+        if not experts:
+            raise NothingToDo(
+                f"data set {dataset!r} has no slice with an expert mask",
+                hint=f"maskloom ingest IMAGES --masks MASKS --dataset {dataset} --split labelled",
+            )
+        pool = [
+            Item(slice=item.slice) for item in labels.current_items(connection, dataset, Split.UNLABELLED)
+        ]
+        labelled = labels.add_version(connection, dataset, None, experts, Split.LABELLED)
+        unlabelled = labels.add_version(connection, dataset, None, pool, Split.UNLABELLED)
+        identity = {"recipe": recipe, "labelled": labelled, "pool": unlabelled, "seed": seed}
+        run = Run(
+            id=fingerprint(identity)[:12],
+            recipe=recipes.RECIPE.dump_python(recipe, mode="json"),
+            dataset=dataset,
+            seed=seed,
+            labelled=labelled,
+            pool=unlabelled,
+            created_at=datetime.now(UTC),
+        )
+        found = runs.find(connection, run.id)
+        if found:
+            return found[0], False
+        runs.add(connection, run)
+        return run, True
+
+    return platform.database.transaction(insert)
+
+
+def drive(platform: Platform, run: Run, *, workers: int, observer: Observer, stop: Stop) -> Finished:
+    """Go through `run` to its end; what is committed is replayed. Raises RunBusy when another process drives it."""
+    lease = _take(platform, run)
+    keeper = LeaseKeeper(platform.database, lease, lambda connection: _obey(connection, run, stop))
+    crew = Crew(platform, workers)
+    work = Work(
+        platform=platform,
+        datasets=Datasets(platform.database),
+        crew=crew,
+        stop=stop,
+        observer=observer,
+        say=keeper.say,
+    )
+    try:
+        finished = _method(Flow(platform, run, work, keeper, stop), run, platform)
+        _record(platform, run, "finished", {"final_checkpoint": finished.model.digest})
+    except Exception as error:
+        if not isinstance(error, MaskloomError) or error.exit_code not in _NOT_FAILED:
+            _record(platform, run, "failed", {"error": f"{type(error).__name__}: {error}"})
+        raise
+    finally:
+        crew.close()
+        keeper.close()
+        platform.database.transaction(lambda connection: leases.release(connection, lease))
+    return finished
+
+
+_NOT_FAILED = {Stopped.exit_code, RunBusy.exit_code}  # stopped, or worth another try as it is
+
+
+def _method(flow: Flow, run: Run, platform: Platform) -> Finished:
+    recipe = recipes.RECIPE.validate_python(run.recipe)
+    if isinstance(recipe, SemiInfNet):
+        model = semi_inf_net(flow, recipe, run.labelled, run.pool, run.seed)
+    else:
+        model = supervised(flow, recipe, run.labelled, run.seed)
+    pairs = pairs_of(platform, run.dataset, Split.TEST)
+    if not pairs:
+        return Finished(model=model, measures=None)
+    return Finished(model=model, measures=flow.do(evaluation(run, model, Split.TEST, pairs)).estimates)
+
+
+def evaluation(run: Run, model: Trained, split: Split, pairs: tuple[tuple[str, str], ...]) -> Evaluate:
+    """The step that measures `model` on `pairs`."""
+    recipe = recipes.RECIPE.validate_python(run.recipe)
+    return Evaluate(
+        dataset=run.dataset,
+        split=split,
+        pairs=pairs,
+        network=recipe.network,
+        model=model,
+        prediction=recipe.prediction,
+    )
+
+
+def pairs_of(platform: Platform, dataset: str, split: Split) -> tuple[tuple[str, str], ...]:
+    """(slice digest, expert mask digest) of every slice of a split that has one."""
+    items = platform.database.transaction(lambda c: labels.current_items(c, dataset, split))
+    return tuple((item.slice, item.mask) for item in items if item.mask is not None)
+
+
+def _take(platform: Platform, run: Run) -> leases.Lease:
+    def take(connection: Connection) -> leases.Lease | leases.Holder:
+        answer = leases.acquire(connection, runs.lease_name(run.id), leases.this_process())
+        if isinstance(answer, leases.Lease):
+            runs.add_event(connection, run.id, "started")
+        return answer
+
+    answer = platform.database.transaction(take)
+    if isinstance(answer, leases.Holder):
+        raise RunBusy(
+            f"run {run.id} is driven by {answer}",
+            hint=f"Follow it with `maskloom watch {run.id}`. Its lease is renewed every few seconds; when that process dies, "
+            "the run can be resumed at once.",
+        )
+    return answer
+
+
+def _obey(connection: Connection, run: Run, stop: Stop) -> None:
+    event = runs.last_event(connection, run.id)
+    if event is not None and event[0] in _EVENT_OF_STOP:
+        stop.request(event[0])
+
+
+def _record(platform: Platform, run: Run, kind: str, detail: dict[str, Any]) -> None:
+    platform.database.transaction(lambda connection: runs.add_event(connection, run.id, kind, detail))
+
+
+def find(platform: Platform, prefix: str) -> Run:
+    """The one run whose id starts with `prefix`. Raises UnknownName."""
+    found = platform.database.transaction(lambda connection: runs.find(connection, prefix))
+    if len(found) != 1:
+        every = platform.database.transaction(runs.all_runs)
+        newest = ", ".join(run.id for run in every[:5])
+        raise UnknownName(
+            f"{'several runs start' if found else 'no run starts'} with {prefix!r}",
+            hint=f"The newest runs: {newest}." if newest else "There is no run yet: start one with `maskloom run`.",
+        )
+    return found[0]
+
+
+def request(platform: Platform, run: Run, kind: str) -> RunStatus:
+    """Record that somebody asked to pause or cancel `run`; its driver obeys within seconds. Returns the state before."""
+
+    def ask(connection: Connection) -> RunStatus:
+        before = runs.status(connection, run.id)
+        if before not in {RunStatus.FINISHED, RunStatus.CANCELLED}:
+            runs.add_event(connection, run.id, kind)
+        return before
+
+    return platform.database.transaction(ask)
+
+
+@contextmanager
+def stopping_on_signals(stop: Stop) -> Iterator[None]:
+    """Turn the first SIGINT or SIGTERM into a request to stop; a second one ends the process as usual."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, _frame: object) -> None:
+        stop.request("interrupted")
+        signal.signal(number, before[number])
+
+    before: dict[int, Any] = {
+        number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+

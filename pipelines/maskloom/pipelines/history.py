@@ -1,0 +1,96 @@
+"""The story of every mask of a run: what `maskloom show`, the exports and the report say of one. Reads facts, makes none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from maskloom.platform.bootstrap import Platform
+from maskloom.platform.catalog import provenance
+from maskloom.platform.facts import LabelKind, Run, Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskRecord:
+    """One mask of a slice, and where it comes from. `slice`, `mask`, `label` and `checkpoint` are digests."""
+
+    slice: str
+    name: str
+    volume: str
+    position: int
+    split: Split
+    kind: LabelKind
+    mask: str
+    label: str
+    stage: str
+    """`round 3`, `final` (the finished network's pass over the pool), or `expert` and `review` where a person drew it."""
+    round: int | None
+    checkpoint: str | None
+    """The network that drew it; None where a person did."""
+    seed: int | None
+    gate: str | None
+    """The gate that judged it before it was trained on; None where none did."""
+    kept: bool | None
+    reason: str | None
+    area: float | None
+    """Share of the slice that is lesion, 0..1."""
+    peak: float | None
+    """Largest probability, 0..1."""
+    uncertainty: float | None
+    """0 sure .. 1 unsure."""
+    made_at: datetime
+
+
+def labels_of_run(platform: Platform, run: Run) -> list[MaskRecord]:
+    """THE mask of every slice of `run` that has one, by split, volume and position.
+
+    A person's mask goes before a network's (`LabelKind`), and of two of a kind the later: the final pass before a round.
+    """
+    rows = platform.database.transaction(lambda connection: provenance.masks(connection, run))
+    chosen: dict[str, MaskRecord] = {}
+    for record in (_record(run, row) for row in rows):
+        earlier = chosen.get(record.slice)
+        if earlier is None or record.kind.precedence >= earlier.kind.precedence:
+            chosen[record.slice] = record
+    return list(chosen.values())
+
+
+def story_of_slice(platform: Platform, run: Run, slice_digest: str) -> list[MaskRecord]:
+    """Every mask that a slice of the run's data set got, from this run or from people, oldest first.
+
+    Empty for a slice that has none, and for one that the data set does not have.
+    """
+    rows = platform.database.transaction(lambda connection: provenance.masks(connection, run, slice_digest))
+    return sorted((_record(run, row) for row in rows), key=lambda record: record.made_at)
+
+
+def _record(run: Run, row: Row[Any]) -> MaskRecord:
+    kind = LabelKind(row.kind)
+    if row.by_run:
+        stage = "final" if row.round is None else f"round {row.round}"
+    else:
+        stage = "expert" if kind is LabelKind.EXPERT else "review"
+    return MaskRecord(
+        slice=row.slice,
+        name=row.name,
+        volume=row.volume,
+        position=row.position,
+        split=Split(row.split),
+        kind=kind,
+        mask=row.mask,
+        label=row.label,
+        stage=stage,
+        round=row.round,
+        checkpoint=row.checkpoint,
+        seed=run.seed if row.by_run else None,
+        gate=row.gate,
+        kept=row.kept,
+        reason=row.reason,
+        area=row.scores.get("area"),
+        peak=row.scores.get("peak"),
+        uncertainty=row.scores.get("uncertainty"),
+        made_at=row.at,
+    )

@@ -1,0 +1,101 @@
+"""What the driver and its actors say to each other. Digests and figures only: pixels never pass through the driver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from maskloom.models.parameters import NetworkParameters, PredictionParameters, TrainingParameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A slice to train on: digests of its image and its mask, and how often it stands in an epoch."""
+
+    slice: str
+    mask: str
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainJob:
+    """One stage of training. `start`: digest of the checkpoint to start from; None starts from the backbone's weights."""
+
+    network: NetworkParameters
+    training: TrainingParameters
+    samples: tuple[Sample, ...]
+    seed: int
+    start: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainStatus:
+    """How far a trainer is. `saved`: digest of the newest state that a new gang can go on from."""
+
+    step: int
+    total: int
+    loss: float
+    dice: float
+    images_per_s: float
+    saved: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """A finished stage, or (`digest` None) one that was asked to stop and saved its state as `saved`.
+
+    `curve` holds (step, loss, Dice on the training batches) at up to 100 places; `compute_s` is time in forward and
+    backward passes, so that the rest of a round can be told apart.
+    """
+
+    digest: str | None
+    saved: str | None = None
+    size_bytes: int = 0
+    steps: int = 0
+    curve: tuple[tuple[int, float, float], ...] = ()
+    images_per_s: float = 0.0
+    compute_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelJob:
+    """Slices to label with the network of a checkpoint."""
+
+    network: NetworkParameters
+    prediction: PredictionParameters
+    checkpoint: str
+    slices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceLabel:
+    """A soft mask that was stored for a slice, and its scores (`facts.LabelVersion`)."""
+
+    slice: str
+    mask: str
+    size_bytes: int
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateJob:
+    """Slices with expert masks to measure a network on: (slice digest, mask digest) pairs."""
+
+    network: NetworkParameters
+    prediction: PredictionParameters
+    checkpoint: str
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """What an actor needs to know of its place. None of it is part of a step's identity."""
+
+    objects_url: str
+    threads: int
+    rank: int = 0
+    world: int = 1
+    rendezvous: str | None = None
+    """host:port where the ranks of a gang meet; None for a gang of one."""
+    save_every_s: float = 45.0
+    environment: dict[str, Any] = field(default_factory=dict)

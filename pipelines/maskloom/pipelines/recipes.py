@@ -1,0 +1,215 @@
+"""All hyper-parameters, as data. A recipe is a frozen value; `--set key=value` makes another one of it.
+
+`semi-inf-net` has the paper's figures (Fan et al., IEEE TMI 39(8), 2020) without the published program's mistakes, each of which
+is an option where it makes sense: `bce=published`, `schedule=published`, `epochs_one_short=true`, `prediction.stretch=true`.
+`semi-inf-net-quick` and `supervised` are ours, for two CPU cores (docs/benchmarks/real-data.md says how they were chosen).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Literal, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from maskloom.models.parameters import (
+    AugmentParameters,
+    NetworkParameters,
+    PredictionParameters,
+    TrainingParameters,
+)
+from maskloom.platform.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplerParameters:
+    """How the pool is cut into groups; one group is labelled and learnt from in each round."""
+
+    kind: Literal["random", "volume"] = "random"
+    group_size: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateParameters:
+    """Which pseudo labels may be trained on."""
+
+    kind: Literal["none", "confidence", "area"] = "none"
+    uncertainty: float = 0.25
+    """`confidence`: keep labels with at most this uncertainty (0 sure .. 1 unsure)."""
+    quantile: float = 0.05
+    """`area`: keep a lesion whose share of the slice lies between this quantile of the expert masks' shares and its mirror
+    (0.05: between the 5 % and the 95 % quantile). Empty masks always pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervised:
+    """Train on the expert masks alone."""
+
+    method: Literal["supervised"] = "supervised"
+    network: NetworkParameters = NetworkParameters()
+    prediction: PredictionParameters = PredictionParameters()
+    supervised: TrainingParameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SemiInfNet:
+    """Train on the expert masks, then on rounds of pseudo labels, then finish on the expert masks."""
+
+    method: Literal["semi-inf-net"] = "semi-inf-net"
+    network: NetworkParameters = NetworkParameters()
+    prediction: PredictionParameters = PredictionParameters()
+    supervised: TrainingParameters
+    sampler: SamplerParameters = SamplerParameters()
+    gate: GateParameters = GateParameters()
+    fine_tune: TrainingParameters
+    pretrain: TrainingParameters
+    final: TrainingParameters
+    final_labels: Literal["refused", "all"] = "refused"
+    """What the finished network labels: the slices whose pseudo label a gate refused, or the whole pool again."""
+
+
+Recipe = Supervised | SemiInfNet
+RECIPE: TypeAdapter[Recipe] = TypeAdapter(Recipe)
+
+_PAPER = TrainingParameters(epochs=100, batch_size=24, learning_rate=1e-4, schedule="step")
+
+_QUICK_AUGMENT = AugmentParameters(flip_horizontal=True, flip_vertical=True, gamma=1.4, rotate_degrees=10, zoom=0.1)
+_QUICK = TrainingParameters(
+    steps=400,
+    batch_size=10,
+    size=256,
+    scale_choice="one",
+    optimiser="adamw",
+    learning_rate=5e-4,
+    weight_decay=1e-4,
+    schedule="cosine",
+    clip=0.0,
+    augment=_QUICK_AUGMENT,
+    precision="bf16",
+)
+_QUICK_NETWORK = NetworkParameters(intensity="percentile")
+_QUICK_PREDICTION = PredictionParameters(size=256, flip=True, precision="bf16")
+
+RECIPES: dict[str, Recipe] = {
+    "semi-inf-net": SemiInfNet(
+        network=NetworkParameters(backbone="res2net50d"),
+        supervised=_PAPER,
+        fine_tune=TrainingParameters(epochs=10, batch_size=16, learning_rate=3e-4),
+        pretrain=_PAPER,
+        final=_PAPER,
+    ),
+    "semi-inf-net-quick": SemiInfNet(
+        network=_QUICK_NETWORK,
+        prediction=_QUICK_PREDICTION,
+        supervised=_QUICK,
+        sampler=SamplerParameters(kind="volume", group_size=400),
+        gate=GateParameters(kind="confidence"),
+        fine_tune=replace(_QUICK, steps=75, learning_rate=3e-4, expert_repeat=4),
+        pretrain=replace(_QUICK, steps=150, learning_rate=3e-4),
+        final=replace(_QUICK, steps=150, learning_rate=3e-4, average=0.99),
+        final_labels="all",
+    ),
+    "supervised": Supervised(network=_QUICK_NETWORK, prediction=_QUICK_PREDICTION, supervised=_QUICK),
+}
+
+
+def named(name: str) -> Recipe:
+    """The recipe called `name`. Raises SettingsError that names the nearest one."""
+    if name not in RECIPES:
+        raise SettingsError(
+            f"there is no recipe {name!r}", hint=_nearest(name, RECIPES) or f"Recipes: {', '.join(RECIPES)}."
+        )
+    return RECIPES[name]
+
+
+def with_settings(recipe: Recipe, settings: list[str]) -> Recipe:
+    """`recipe` with each `key=value` applied, a key like `fine_tune.augment.gamma`.
+
+    Raises SettingsError that names the wrong key and the nearest right one, or what the value should have been.
+    """
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {setting!r} has no value", hint="Write --set KEY=VALUE.")
+        recipe = _with_value(recipe, recipe, key.strip(), key.strip().split("."), value.strip())
+    check(recipe)
+    return recipe
+
+
+def keys(recipe: Recipe) -> list[str]:
+    """Every key that `--set` knows for this recipe."""
+    return [key for key in _keys(recipe, "") if key != "method"]
+
+
+def check(recipe: Recipe) -> None:
+    """Raise SettingsError when values do not go together."""
+    for stage, training in stages(recipe).items():
+        if (training.epochs is None) == (training.steps is None):
+            raise SettingsError(
+                f"{stage} needs either epochs or steps",
+                hint=f"For instance --set {stage}.epochs=null --set {stage}.steps=400.",
+            )
+        if training.size % 32 or training.size <= 0:
+            raise SettingsError(
+                f"{stage}.size is {training.size}", hint="It must be a positive multiple of 32, such as 352."
+            )
+        for name in ("epochs", "steps", "batch_size", "expert_repeat"):
+            value = getattr(training, name)
+            if value is not None and value < 1:
+                raise SettingsError(f"{stage}.{name} is {value}", hint="It must be at least 1.")
+        if not training.scales or min(training.scales) <= 0:
+            raise SettingsError(f"{stage}.scales is {training.scales}", hint="Scales are positive, such as [1.0].")
+    if recipe.prediction.size % 32 or recipe.prediction.size <= 0:
+        raise SettingsError("prediction.size must be a positive multiple of 32", hint="For instance 352.")
+    if isinstance(recipe, SemiInfNet) and recipe.sampler.group_size < 1:
+        raise SettingsError("sampler.group_size must be at least 1", hint="The paper takes 5.")
+
+
+def stages(recipe: Recipe) -> dict[str, TrainingParameters]:
+    """The training stages of a recipe by name."""
+    return {
+        field.name: value
+        for field in fields(recipe)
+        if isinstance(value := getattr(recipe, field.name), TrainingParameters)
+    }
+
+
+def _with_value(root: Recipe, record: Any, key: str, path: list[str], value: str) -> Any:
+    name, rest = path[0], path[1:]
+    names = {field.name for field in fields(record)} - {"method"}
+    if name not in names or bool(rest) != is_dataclass(getattr(record, name)):
+        raise SettingsError(
+            f"the recipe has no value {key!r}",
+            hint=_nearest(key, keys(root)) or f"Values: {', '.join(keys(root))}.",
+        )
+    if rest:
+        return replace(record, **{name: _with_value(root, getattr(record, name), key, rest, value)})
+    wanted = get_type_hints(type(record))[name]
+    try:
+        return replace(record, **{name: TypeAdapter(wanted).validate_python(_parsed(value))})
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise SettingsError(f"--set {key}={value}: {problem}", hint=f"It is {getattr(record, name)!r} now.") from None
+
+
+def _parsed(value: str) -> Any:
+    """`value` as JSON where it is JSON (numbers, true, null, lists), else as the word it is."""
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
+
+
+def _keys(record: Any, prefix: str) -> list[str]:
+    found: list[str] = []
+    for field in fields(record):
+        value = getattr(record, field.name)
+        found += _keys(value, f"{prefix}{field.name}.") if is_dataclass(value) else [prefix + field.name]
+    return found
+
+
+def _nearest(word: str, words: Any) -> str:
+    match = difflib.get_close_matches(word, list(words), n=1, cutoff=0.4)
+    return f"Did you mean {match[0]!r}?" if match else ""

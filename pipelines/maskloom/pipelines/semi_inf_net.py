@@ -1,0 +1,54 @@
+"""READ FIRST: the whole of Semi-Inf-Net, on one page (Fan et al., IEEE TMI 39(8), 2020, section III-E and algorithm 1).
+
+Train Inf-Net on the expert masks. Then, round by round, let the newest network label a group of unlabelled slices, take what the
+gate lets through into the training set, and fine-tune on all of it. When the pool is empty, train anew on the pseudo labels alone
+and finish on the expert masks. Each `flow.do` is durable: done once, whatever dies (`flow.py`). What a step does is in `steps/`,
+and every number is in `recipes.py`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from maskloom.pipelines.flow import Flow
+from maskloom.pipelines.recipes import SemiInfNet, Supervised
+from maskloom.pipelines.steps.gate import Gate
+from maskloom.pipelines.steps.label import Label
+from maskloom.pipelines.steps.merge import Merge
+from maskloom.pipelines.steps.sample import Sample
+from maskloom.pipelines.steps.train import Train, Trained
+from maskloom.platform.facts import DatasetVersion
+
+
+def semi_inf_net(
+    flow: Flow, recipe: SemiInfNet, labelled: DatasetVersion, pool: DatasetVersion, seed: int
+) -> Trained:
+    """The trained network; the labels of the pool are facts in the catalog by then."""
+    train = partial(Train, network=recipe.network, seed=seed)
+    label = partial(Label, dataset=labelled.dataset, network=recipe.network, prediction=recipe.prediction)
+
+    model = flow.do(train(data=labelled, stage=recipe.supervised))
+    mixed = labelled
+    refused: list[str] = []
+    groups = flow.do(Sample(pool=pool, sampler=recipe.sampler, seed=seed)).groups
+    for flow.round, group in enumerate(groups, start=1):
+        pseudo = flow.do(label(slices=group, model=model))
+        gated = flow.do(Gate(labels=pseudo, gate=recipe.gate, experts=labelled))
+        mixed = flow.do(Merge(base=mixed, labels=gated.kept))
+        model = flow.do(train(data=mixed, stage=recipe.fine_tune, start=model))
+        refused += gated.refused
+    flow.round = None
+
+    if mixed != labelled:
+        model = flow.do(train(data=mixed, only="pseudo", stage=recipe.pretrain))
+    model = flow.do(train(data=labelled, stage=recipe.final, start=model))
+
+    remaining = [slice_ for group in groups for slice_ in group] if recipe.final_labels == "all" else refused
+    if remaining:
+        flow.do(label(slices=tuple(sorted(remaining)), model=model))
+    return model
+
+
+def supervised(flow: Flow, recipe: Supervised, labelled: DatasetVersion, seed: int) -> Trained:
+    """The network that the expert masks alone give: what every other method is compared with."""
+    return flow.do(Train(data=labelled, stage=recipe.supervised, network=recipe.network, seed=seed))

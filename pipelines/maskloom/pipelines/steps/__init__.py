@@ -1,0 +1,1 @@
+"""What each step of the method does: one file each."""

@@ -1,0 +1,287 @@
+"""Ingest: take slices and expert masks into a data set. What is bad is set aside with a reason and never stops the rest.
+
+Everything is named by its content, so ingesting a folder again adds nothing. A slice enters together with its mask in one
+transaction, or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from re import Pattern
+
+import numpy as np
+from sqlalchemy import Connection, text
+
+from maskloom.platform.bootstrap import Platform
+from maskloom.platform.catalog import labels, slices
+from maskloom.platform.errors import SettingsError, SourceUnreadable
+from maskloom.platform.facts import LabelKind, LabelVersion, Quarantined, Slice, Split
+from maskloom.platform.fingerprint import fingerprint, sha256
+from maskloom.platform.imaging import phash
+from maskloom.platform.imaging.checks import BadImage
+from maskloom.platform.imaging.formats import encode_png, read_slice, to_grey8
+from maskloom.platform.imaging.masks import read_mask
+from maskloom.platform.imaging.naming import name_pattern, read_name
+from maskloom.platform.objects.sources import Source
+
+BATCH = 64
+THREADS = 4
+MAX_FILE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What to ingest into which split of which data set. `masks` holds NAME.png for each NAME.* of `images`."""
+
+    images: Source
+    masks: Source | None
+    dataset: str
+    split: Split
+    pattern: Pattern[str] = field(default_factory=name_pattern)
+
+
+@dataclass(slots=True, kw_only=True)
+class IngestReport:
+    """What an ingest did. `warnings` name near-duplicates across splits, which are taken in all the same."""
+
+    added: int = 0
+    known: int = 0
+    labels_added: int = 0
+    set_aside: list[Quarantined] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was set aside or warned of."""
+        return not self.set_aside and not self.warnings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A file that could be read: the slice it would be, its bytes, and its canonical mask."""
+
+    slice: Slice
+    media_type: str
+    image: bytes
+    mask: bytes | None
+    area: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refused:
+    source: str
+    reason: str
+    data: bytes | None
+
+
+def ingest(platform: Platform, intake: Intake, on_progress: Callable[[int, int], None]) -> IngestReport:
+    """Ingest everything below `intake.images`; `on_progress(done, total)` is called now and then.
+
+    Raises SettingsError when masks are missing or given where there can be none, SourceUnreadable when a folder cannot be listed.
+    """
+    if (intake.masks is None) != (intake.split is Split.UNLABELLED):
+        raise SettingsError(
+            f"split {intake.split} {'needs masks' if intake.masks is None else 'takes no masks'}",
+            hint="Give --masks PATH with labelled and test slices, and only with those.",
+        )
+    report = IngestReport()
+    names = _visible(intake.images.names())
+    mask_names = _by_stem(intake.masks.names()) if intake.masks else {}
+    platform.database.transaction(lambda connection: slices.add_dataset(connection, intake.dataset))
+
+    def examine(name: str) -> _Candidate | _Refused:
+        return _examine(intake, name, mask_names.get(_stem(name)))
+
+    fresh: list[Slice] = []
+    with ThreadPoolExecutor(THREADS) as threads:
+        for start in range(0, len(names), BATCH):
+            examined = list(threads.map(examine, names[start : start + BATCH]))
+            fresh += _take_in(platform, intake, examined, report)
+            on_progress(start + len(examined), len(names))
+    orphans = sorted(set(mask_names) - {_stem(name) for name in names})
+    refused = [_refused_mask(intake, mask_names[stem]) for stem in orphans]
+    _set_aside(platform, intake, refused, report)
+    report.warnings += _near_duplicates(platform, intake, fresh)
+    return report
+
+
+def _examine(intake: Intake, name: str, mask_name: str | None) -> _Candidate | _Refused:
+    data = None
+    try:
+        data = intake.images.read(name)
+        if len(data) > MAX_FILE_BYTES:
+            raise BadImage(f"The file has {len(data) >> 20} MiB, more than a slice can have.")
+        decoded = read_slice(data, name)
+        place = read_name(name, intake.pattern)
+        mask = None
+        if intake.masks is not None:
+            if mask_name is None:
+                raise BadImage(f"There is no mask {_stem(name)}.png for this slice.")
+            mask = read_mask(intake.masks.read(mask_name), mask_name, decoded.pixels.shape)
+    except (BadImage, SourceUnreadable) as error:
+        return _Refused(source=name, reason=str(error), data=data)
+    return _Candidate(
+        slice=Slice(
+            digest=sha256(data),
+            dataset=intake.dataset,
+            split=intake.split,
+            volume=place.volume,
+            position=place.position,
+            name=name,
+            width=decoded.width,
+            height=decoded.height,
+            bits=decoded.bits,
+            perceptual_hash=phash.perceptual_hash(to_grey8(decoded.pixels)),
+        ),
+        media_type=decoded.media_type,
+        image=data,
+        mask=None if mask is None else encode_png(mask),
+        area=0.0 if mask is None else float((mask > 0).mean()),
+    )
+
+
+def _take_in(
+    platform: Platform, intake: Intake, examined: Sequence[_Candidate | _Refused], report: IngestReport
+) -> list[Slice]:
+    """Store a batch; returns the slices that are new."""
+    candidates = [item for item in examined if isinstance(item, _Candidate)]
+    platform.objects.put_many([item.image for item in candidates])
+    masked = [item for item in candidates if item.mask is not None]
+    masks = platform.objects.put_many([item.mask for item in masked if item.mask is not None])
+    labelled = {
+        item.slice.name: _expert_label(item, mask) for item, mask in zip(masked, masks, strict=True)
+    }
+
+    def insert(connection: Connection) -> tuple[list[_Candidate], list[LabelVersion], list[_Refused]]:
+        _one_ingest_at_a_time(connection, intake.dataset)
+        good, duplicates = _without_duplicates(connection, intake, candidates)
+        there = slices.by_digest(connection, intake.dataset, [item.slice.digest for item in good])
+        new = [item for item in good if item.slice.digest not in there]
+        wanted = [labelled[item.slice.name] for item in good if item.slice.name in labelled]
+        has = labels.by_digest(connection, [label.digest for label in wanted])
+        drawn = [label for label in wanted if label.digest not in has]
+        rows = [(item.slice.digest, len(item.image), item.media_type) for item in new]
+        rows += [
+            (mask, len(item.mask or b""), "image/png") for item, mask in zip(masked, masks, strict=True)
+        ]
+        slices.add_blobs(connection, rows)
+        slices.add_slices(connection, [item.slice for item in new])
+        labels.add_labels(connection, drawn)
+        return new, drawn, duplicates
+
+    new, drawn, duplicates = platform.database.transaction(insert)
+    refused = [item for item in examined if isinstance(item, _Refused)] + duplicates
+    _set_aside(platform, intake, refused, report)
+    report.added += len(new)
+    report.known += len(candidates) - len(new) - len(duplicates)
+    report.labels_added += len(drawn)
+    return [item.slice for item in new]
+
+
+def _without_duplicates(
+    connection: Connection, intake: Intake, candidates: Sequence[_Candidate]
+) -> tuple[list[_Candidate], list[_Refused]]:
+    """Candidates whose content is new, or known under the same name in the same split; and the others, refused."""
+    known = slices.by_digest(connection, intake.dataset, [item.slice.digest for item in candidates])
+    good, refused = [], []
+    for item in candidates:
+        earlier = known.setdefault(item.slice.digest, item.slice)
+        if earlier.split != intake.split:
+            reason = f"The same slice is in the split {earlier.split} as {earlier.name}: that would be a leak."
+        elif earlier.name != item.slice.name:
+            reason = f"The content is the same as that of {earlier.name}: remove one of the two."
+        else:
+            good.append(item)
+            continue
+        refused.append(_Refused(source=item.slice.name, reason=reason, data=item.image))
+    return good, refused
+
+
+def _expert_label(item: _Candidate, mask: str) -> LabelVersion:
+    identity = {"dataset": item.slice.dataset, "slice": item.slice.digest, "mask": mask, "kind": LabelKind.EXPERT}
+    return LabelVersion(
+        digest=fingerprint(identity),
+        dataset=item.slice.dataset,
+        slice=item.slice.digest,
+        split=item.slice.split,
+        kind=LabelKind.EXPERT,
+        mask=mask,
+        scores={"area": item.area},
+    )
+
+
+def _set_aside(
+    platform: Platform, intake: Intake, refused: Sequence[_Refused], report: IngestReport
+) -> None:
+    """Keep the bytes and the reason of what was refused."""
+    if not refused:
+        return
+    kept = [item for item in refused if item.data is not None]
+    blobs = platform.objects.put_many([item.data for item in kept if item.data is not None])
+    blob_of = {item.source: blob for item, blob in zip(kept, blobs, strict=True)}
+    records = [
+        Quarantined(
+            dataset=intake.dataset,
+            split=intake.split,
+            source=item.source,
+            blob=blob_of.get(item.source),
+            reason=item.reason,
+        )
+        for item in refused
+    ]
+
+    def insert(connection: Connection) -> None:
+        slices.add_blobs(
+            connection,
+            [
+                (blob, len(item.data or b""), "application/octet-stream")
+                for item, blob in zip(kept, blobs, strict=True)
+            ],
+        )
+        slices.set_aside(connection, records)
+
+    platform.database.transaction(insert)
+    report.set_aside += records
+
+
+def _refused_mask(intake: Intake, name: str) -> _Refused:
+    assert intake.masks is not None
+    reason = "There is no slice for this mask: give it its slice's name, or add the slice."
+    try:
+        return _Refused(source=f"masks/{name}", reason=reason, data=intake.masks.read(name))
+    except SourceUnreadable as error:
+        return _Refused(source=f"masks/{name}", reason=str(error), data=None)
+
+
+def _near_duplicates(platform: Platform, intake: Intake, fresh: Sequence[Slice]) -> list[str]:
+    every = platform.database.transaction(lambda c: slices.of_dataset(c, intake.dataset))
+    others = [item for item in every if item.split != intake.split]
+    pairs = phash.near_pairs(
+        np.array([item.perceptual_hash for item in fresh], np.int64),
+        np.array([item.perceptual_hash for item in others], np.int64),
+    )
+    return [
+        f"{fresh[new].name} looks like {others[old].name} of the split {others[old].split} ({bits} of 64 bits differ)"
+        for new, old, bits in pairs
+    ]
+
+
+def _one_ingest_at_a_time(connection: Connection, dataset: str) -> None:
+    connection.execute(text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"ingest/{dataset}"})
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).with_suffix("").as_posix()
+
+
+def _by_stem(names: Sequence[str]) -> dict[str, str]:
+    return {_stem(name): name for name in _visible(names)}
+
+
+def _visible(names: Sequence[str]) -> list[str]:
+    """Without the files that operating systems strew about (.DS_Store, Thumbs.db)."""
+    paths = [PurePosixPath(name) for name in names]
+    return [path.as_posix() for path in paths if not path.name.startswith(".") and path.name != "Thumbs.db"]

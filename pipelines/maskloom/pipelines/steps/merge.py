@@ -1,0 +1,35 @@
+"""Merge: take the labels of a round into the training set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from maskloom.pipelines.flow import Outcome, Step
+from maskloom.pipelines.steps.label import PseudoLabels
+from maskloom.pipelines.work import Work
+from maskloom.platform.catalog import labels
+from maskloom.platform.facts import DatasetVersion, Item, LabelKind, Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge(Step[DatasetVersion]):
+    """`base` with `labels` added. A version is named by its content, so writing it twice writes it once."""
+
+    kind: ClassVar[str] = "merge"
+    output_type: ClassVar[Any] = DatasetVersion
+
+    base: DatasetVersion
+    labels: PseudoLabels
+
+    def run(self, work: Work) -> Outcome[DatasetVersion]:
+        added = [
+            Item(slice=label.slice, label=label.label, mask=label.mask, kind=LabelKind.PSEUDO)
+            for label in self.labels.labels
+        ]
+        if not added:
+            return Outcome(output=self.base)
+        version = work.platform.database.transaction(
+            lambda c: labels.add_version(c, self.base.dataset, self.base, added, Split.UNLABELLED)
+        )
+        return Outcome(output=version)

@@ -1,0 +1,122 @@
+"""What a running step may use: stores, actors, its own saved progress, and a way to be told to stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from maskloom.pipelines.crew import Crew
+from maskloom.pipelines.datasets import Datasets
+from maskloom.platform.bootstrap import Platform
+from maskloom.platform.catalog import leases
+from maskloom.platform.errors import LeaseLost, MaskloomError
+
+
+class Stopped(MaskloomError):
+    """The run was paused, cancelled or interrupted; everything so far is kept."""
+
+    exit_code = 130
+
+
+class Stop:
+    """A request to stop, from Ctrl-C or from `maskloom pause` and `cancel`. The first reason counts."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.reason: str | None = None
+
+    def request(self, reason: str) -> None:
+        """`reason`: interrupted, paused or cancelled."""
+        if self.reason is None:
+            self.reason = reason
+        self._event.set()
+
+    @property
+    def requested(self) -> bool:
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raise Stopped when a stop was requested."""
+        if self._event.is_set():
+            raise Stopped(f"the run was {self.reason}", hint="`maskloom resume` goes on from here.")
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not past a request to stop, which is then raised."""
+        self._event.wait(seconds)
+        self.check()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a step is: `done` of `total` units, and the newest figures."""
+
+    kind: str
+    round: int | None
+    done: int
+    total: int
+    loss: float | None = None
+    dice: float | None = None
+    images_per_s: float | None = None
+
+
+class Observer(Protocol):
+    """Somebody who watches a run go on: a progress bar, a log, the report."""
+
+    def started(self, kind: str, round_number: int | None) -> None: ...
+    def waiting(self, kind: str, round_number: int | None, holder: str) -> None: ...
+    def progress(self, progress: Progress) -> None: ...
+    def done(self, kind: str, round_number: int | None, output: Any) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Everything a step may touch. One per run; `on` makes the one for a step."""
+
+    platform: Platform
+    datasets: Datasets
+    crew: Crew
+    stop: Stop
+    observer: Observer
+    say: Callable[[dict[str, Any]], None]
+    """Publishes what the run is doing to other processes (`maskloom watch`)."""
+    lease: leases.Lease | None = None
+    kind: str = ""
+    round: int | None = None
+
+    def on(self, lease: leases.Lease, kind: str, round_number: int | None) -> Work:
+        """This, for one step."""
+        return replace(self, lease=lease, kind=kind, round=round_number)
+
+    def report(self, done: int, total: int, **figures: float | None) -> None:
+        """Tell whoever watches how far this step is. `figures`: loss, dice, images_per_s."""
+        progress = Progress(kind=self.kind, round=self.round, done=done, total=total, **figures)
+        self.observer.progress(progress)
+        self.say({"kind": self.kind, "round": self.round, "done": done, "total": total, **figures})
+
+    def saved_progress(self) -> bytes | None:
+        """What an earlier attempt at this step saved, if any."""
+        digest = self.saved_digest()
+        return None if digest is None else self.platform.objects.get(digest)
+
+    def saved_digest(self) -> str | None:
+        """The blob that an earlier attempt at this step left as its progress."""
+        lease = self._held()
+        return self.platform.database.transaction(lambda c: leases.progress(c, lease.name))
+
+    def save_progress(self, digest: str) -> None:
+        """Keep the stored blob `digest` as how far this step is; the one before is dropped."""
+        lease = self._held()
+        try:
+            before = self.platform.database.transaction(lambda c: leases.set_progress(c, lease, digest))
+        except LookupError:
+            raise LeaseLost(
+                f"another process took over {lease.name[:17]}", hint="Run `maskloom resume` to follow it."
+            ) from None
+        if before is not None and before != digest:
+            self.platform.objects.delete(before)
+
+    def _held(self) -> leases.Lease:
+        assert self.lease is not None, "only a running step has progress"
+        return self.lease

@@ -1,0 +1,1 @@
+"""The Ray actors that hold a network and its data."""

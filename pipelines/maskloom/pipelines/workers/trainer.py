@@ -1,0 +1,192 @@
+"""The actor that trains: one rank of a gang. It keeps the slices it has seen on its device, from round to round.
+
+All it holds is a cache of the object store. Rank 0 stores checkpoints, and now and then the state of a stage, from which a new
+gang goes on after any death.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from maskloom.models.infnet import InfNet, build
+from maskloom.models.parameters import NetworkParameters
+from maskloom.models.training import StepReport, Training
+from maskloom.models.training_data import TrainingData
+from maskloom.pipelines.jobs import Sample, TrainJob, TrainResult, TrainStatus, WorkerSettings
+from maskloom.pipelines.workers.place import checkpoint_bytes, checkpoint_weights, prepare, stacked
+from maskloom.platform.imaging.formats import decode_grey8, resize
+from maskloom.platform.objects.store import open_store
+
+LOAD_BATCH = 64
+CURVE_POINTS = 100
+
+
+class Trainer:
+    """One rank. `train` runs a stage; `status` and `stop` answer meanwhile."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._objects = open_store(settings.objects_url)
+        self._device = prepare(settings)
+        self._data: dict[int, _CachedSlices] = {}
+        self._network: tuple[NetworkParameters, InfNet] | None = None
+        self._status: TrainStatus | None = None
+        self._stop = threading.Event()
+
+    def join(self, rendezvous: str | None) -> None:
+        """Meet the other ranks at `rendezvous` (an init URL of torch.distributed). Alone there is nobody to meet."""
+        if rendezvous is not None:
+            dist.init_process_group(
+                "nccl" if self._device.type == "cuda" else "gloo",
+                init_method=rendezvous,
+                rank=self._settings.rank,
+                world_size=self._settings.world,
+            )
+
+    def status(self) -> TrainStatus | None:
+        """How far the stage is; None before its first step."""
+        return self._status
+
+    def stop(self) -> None:
+        """Ask the stage to save its state and end after the step it is in."""
+        self._stop.set()
+
+    def train(self, job: TrainJob, resume: str | None) -> TrainResult:
+        """Run a stage from its start, or from the state `resume` (a digest that an earlier gang saved)."""
+        device = prepare(self._settings)
+        self._stop.clear()
+        self._status = None
+        training = self._training(job, device)
+        if resume is not None:
+            state = torch.load(io.BytesIO(self._objects.get(resume)), weights_only=True)
+            training.restore(state)
+        compute_s, images, saved = 0.0, 0, resume
+        saved_at = time.monotonic()
+        while training.step_index < training.total_steps:
+            began = time.perf_counter()
+            report = training.step()
+            compute_s += time.perf_counter() - began
+            images += report.images
+            self._show(training, report, images / compute_s, saved)
+            stopping = self._all_agree_to_stop()
+            if stopping or time.monotonic() - saved_at > self._settings.save_every_s:
+                saved = self._save(training) if self._settings.rank == 0 else None
+                self._show(training, report, images / compute_s, saved)
+                saved_at = time.monotonic()
+            if stopping and training.step_index < training.total_steps:
+                return TrainResult(digest=None, saved=saved)
+        return self._result(job, training, compute_s, images)
+
+    def _training(self, job: TrainJob, device: torch.device) -> Training:
+        if self._network is None or self._network[0] != job.network or job.start is None:
+            self._network = (job.network, build(job.network, seed=job.seed))
+        network = self._network[1]
+        if job.start is not None:
+            network.load_state_dict(checkpoint_weights(self._objects, job.start))
+        size = job.training.size
+        cached = self._data.setdefault(size, _CachedSlices(size, device))
+        data = cached.select(job.samples, self._objects)
+        return Training(
+            network,
+            job.training,
+            data,
+            job.seed,
+            rank=self._settings.rank,
+            world=self._settings.world,
+            device=device,
+        )
+
+    def _all_agree_to_stop(self) -> bool:
+        # A rank that stopped alone would leave the others waiting for its gradients.
+        if self._settings.world == 1:
+            return self._stop.is_set()
+        wish = torch.tensor([int(self._stop.is_set())], device=self._device)
+        dist.all_reduce(wish, op=dist.ReduceOp.MAX)
+        return bool(wish.item())
+
+    def _save(self, training: Training) -> str:
+        buffer = io.BytesIO()
+        torch.save(training.state(), buffer)
+        return self._objects.put(buffer.getvalue())
+
+    def _show(self, training: Training, report: StepReport, images_per_s: float, saved: str | None) -> None:
+        self._status = TrainStatus(
+            step=training.step_index,
+            total=training.total_steps,
+            loss=report.loss,
+            dice=report.dice,
+            images_per_s=images_per_s,
+            saved=saved,
+        )
+
+    def _result(self, job: TrainJob, training: Training, compute_s: float, images: int) -> TrainResult:
+        if self._settings.rank != 0:
+            return TrainResult(digest=None)
+        data = checkpoint_bytes(job.network, training.weights())
+        history = training.history
+        every = max(1, -(-len(history) // CURVE_POINTS))
+        curve = tuple(
+            (
+                min(start + every, len(history)),
+                _mean([loss for loss, _ in history[start : start + every]]),
+                _mean([dice for _, dice in history[start : start + every]]),
+            )
+            for start in range(0, len(history), every)
+        )
+        return TrainResult(
+            digest=self._objects.put(data),
+            size_bytes=len(data),
+            steps=training.total_steps,
+            curve=curve,
+            images_per_s=images / compute_s if compute_s else 0.0,
+            compute_s=compute_s,
+        )
+
+
+class _CachedSlices:
+    """Slices of one training size on the device, by (slice, mask) digest."""
+
+    def __init__(self, size: int, device: torch.device) -> None:
+        self._size, self._device = size, device
+        self._clear()
+
+    def _clear(self) -> None:
+        self._rows: dict[tuple[str, str], int] = {}
+        self._data = TrainingData(self._size, self._device)
+
+    def select(self, samples: tuple[Sample, ...], objects: Any) -> TrainingData:
+        """The data with exactly `samples` in its epochs. Reads from the object store only what is new."""
+        if not self._in_order(samples):
+            self._clear()
+        new = [sample for sample in samples if (sample.slice, sample.mask) not in self._rows]
+        for start in range(0, len(new), LOAD_BATCH):
+            self._append(new[start : start + LOAD_BATCH], objects)
+        repeats = self._data.repeats
+        repeats.zero_()
+        rows = torch.tensor([self._rows[sample.slice, sample.mask] for sample in samples])
+        repeats[rows] = torch.tensor([sample.repeats for sample in samples])
+        return self._data
+
+    def _in_order(self, samples: tuple[Sample, ...]) -> bool:
+        # The order of rows is part of what a training computes, so it must be the samples' own, whatever came before.
+        rows = [self._rows.get((sample.slice, sample.mask), len(self._rows)) for sample in samples]
+        return all(earlier <= later for earlier, later in zip(rows, rows[1:], strict=False))
+
+    def _append(self, samples: list[Sample], objects: Any) -> None:
+        blobs = objects.get_many(
+            [sample.slice for sample in samples] + [sample.mask for sample in samples]
+        )
+        pixels = [resize(decode_grey8(blob), self._size, self._size) for blob in blobs]
+        self._data.append(stacked(pixels[: len(samples)]), stacked(pixels[len(samples) :]))
+        for sample in samples:
+            self._rows[sample.slice, sample.mask] = len(self._rows)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

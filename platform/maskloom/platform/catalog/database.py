@@ -1,0 +1,124 @@
+"""The connection to PostgreSQL: transactions that survive a lost connection, and the schema brought up to date.
+
+A lost server (killed, restarted, failed over) is waited for, for `patience_s`; then CatalogUnavailable. Work handed to
+`transaction` may run again after a loss, also after its COMMIT was sent and not answered, so it has to be idempotent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg2
+import tenacity
+from psycopg2.extensions import connection as PgConnection
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from maskloom.platform.errors import CatalogUnavailable
+
+T = TypeVar("T")
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+_MIGRATION_LOCK = 7_220_451  # any constant: serialises processes that bring one schema up to date
+
+
+class Database:
+    """One PostgreSQL database. `url` is asked anew for every connection: an embedded server may have moved."""
+
+    def __init__(self, url: Callable[[], str], *, patience_s: float = 60.0) -> None:
+        self._url = url
+        self._patience_s = patience_s
+        self._closed = threading.Event()
+        self._engine = create_engine(
+            "postgresql+psycopg2://", creator=self._connect, pool_pre_ping=True, pool_size=4, max_overflow=8
+        )
+
+    def _connect(self) -> PgConnection:
+        url = make_url(self._url())
+        # The catalog answers in milliseconds or not at all; keepalives find a peer that vanished without a word.
+        return psycopg2.connect(
+            host=url.query.get("host") or url.host,  # type: ignore[arg-type]
+            port=url.query.get("port") or url.port,  # type: ignore[arg-type]
+            user=url.username,
+            password=url.password,
+            dbname=url.database,
+            connect_timeout=10,
+            keepalives_idle=15,
+            keepalives_interval=5,
+            keepalives_count=3,
+            application_name="maskloom",
+            options="-c timezone=UTC",
+        )
+
+    def transaction(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns, committed. Runs `work` again when the connection was lost; other errors roll back."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_lost),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
+            stop=tenacity.stop_after_delay(self._patience_s) | tenacity.stop_when_event_set(self._closed),
+            reraise=True,
+        )
+        try:
+            for attempt in retrying:
+                with attempt, self._engine.begin() as connection:
+                    return work(connection)
+        except (OperationalError, InterfaceError) as error:
+            raise CatalogUnavailable(
+                f"the catalog database does not answer: {_first_line(error)}",
+                hint="Check that PostgreSQL runs and that MASKLOOM_DATABASE_URL is right, then run the command again: "
+                "it goes on where it stopped.",
+            ) from error
+        raise AssertionError("unreachable: the loop returns or raises")
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection in a transaction that is not retried, for reading."""
+        with self._engine.begin() as connection:
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to this version of maskloom. Safe from several processes at once."""
+        from alembic.script import ScriptDirectory  # noqa: PLC0415 - half a second that finished runs need not pay
+
+        head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+        if self.transaction(_schema_version) != head:
+            self.transaction(_upgrade)
+
+    def close(self) -> None:
+        """Give all connections back and stop waiting for a lost server."""
+        self._closed.set()
+        self._engine.dispose()
+
+
+def _is_lost(error: BaseException) -> bool:
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return isinstance(error, psycopg2.OperationalError)
+
+
+def _first_line(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+
+
+def _schema_version(connection: Connection) -> str | None:
+    if connection.scalar(text("select to_regclass('alembic_version')")) is None:
+        return None
+    version: str | None = connection.scalar(text("select version_num from alembic_version"))
+    return version
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

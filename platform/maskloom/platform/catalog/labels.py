@@ -1,0 +1,232 @@
+"""Queries on labels and on the dataset versions that are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from maskloom.platform.catalog.schema import (
+    dataset_version_items,
+    dataset_versions,
+    label_versions,
+    slices,
+)
+from maskloom.platform.facts import DatasetVersion, Item, LabelKind, LabelVersion, Split
+from maskloom.platform.fingerprint import fingerprint, plain
+
+
+def add_labels(connection: Connection, labels: Iterable[LabelVersion]) -> None:
+    """Insert label versions; one that exists is the same one."""
+    values = [plain_label(label) for label in labels]
+    if values:
+        connection.execute(insert(label_versions).on_conflict_do_nothing(), values)
+
+
+def plain_label(label: LabelVersion) -> dict[str, Any]:
+    """The columns of a label."""
+    return {name: plain(getattr(label, name)) for name in LabelVersion.__dataclass_fields__}
+
+
+def expert_labels(connection: Connection, dataset: str, split: Split) -> dict[str, LabelVersion]:
+    """The newest expert label of each slice of a split, by slice digest."""
+    rows = connection.execute(
+        select(label_versions)
+        .where(
+            label_versions.c.dataset == dataset,
+            label_versions.c.split == split,
+            label_versions.c.kind == LabelKind.EXPERT,
+        )
+        .order_by(label_versions.c.at, label_versions.c.digest)
+    )
+    return {row.slice: _label(row) for row in rows}
+
+
+def by_digest(connection: Connection, digests: Sequence[str]) -> dict[str, LabelVersion]:
+    """Labels by digest; unknown ones are missing from the answer."""
+    rows = connection.execute(select(label_versions).where(label_versions.c.digest.in_(digests)))
+    return {row.digest: _label(row) for row in rows}
+
+
+def of_slice(connection: Connection, dataset: str, slice_digest: str) -> list[LabelVersion]:
+    """Every label a slice ever had, oldest first."""
+    rows = connection.execute(
+        select(label_versions)
+        .where(label_versions.c.dataset == dataset, label_versions.c.slice == slice_digest)
+        .order_by(label_versions.c.at, label_versions.c.digest)
+    )
+    return [_label(row) for row in rows]
+
+
+def add_version(
+    connection: Connection, dataset: str, parent: DatasetVersion | None, added: Sequence[Item], split: Split
+) -> DatasetVersion:
+    """The dataset version that has the items of `parent` and `added` (all of one split), inserted unless it exists."""
+    ordered = sorted(added, key=lambda item: item.slice)
+    digest = fingerprint(
+        {
+            "dataset": dataset,
+            "parent": parent.digest if parent else None,
+            "added": [[item.slice, item.label] for item in ordered],
+        }
+    )
+    existing = version(connection, digest)
+    if existing is not None:
+        return existing
+    known = _slices_of(connection, parent.digest, [item.slice for item in ordered]) if parent else set()
+    result = DatasetVersion(
+        digest=digest,
+        dataset=dataset,
+        parent=parent.digest if parent else None,
+        size=(parent.size if parent else 0) + len({item.slice for item in ordered} - known),
+    )
+    connection.execute(
+        insert(dataset_versions)
+        .values(digest=digest, dataset=dataset, parent=result.parent, size=result.size)
+        .on_conflict_do_nothing()
+    )
+    if ordered:
+        connection.execute(
+            insert(dataset_version_items).on_conflict_do_nothing(),
+            [
+                {
+                    "version": digest,
+                    "slice": item.slice,
+                    "dataset": dataset,
+                    "split": split,
+                    "label": item.label,
+                }
+                for item in ordered
+            ],
+        )
+    return result
+
+
+def version(connection: Connection, digest: str) -> DatasetVersion | None:
+    """A dataset version by digest."""
+    row = connection.execute(
+        select(dataset_versions).where(dataset_versions.c.digest == digest)
+    ).one_or_none()
+    if row is None:
+        return None
+    return DatasetVersion(digest=row.digest, dataset=row.dataset, parent=row.parent, size=row.size)
+
+
+_CHAIN = """
+with recursive chain (digest, parent, depth) as (
+    select digest, parent, 0 from dataset_versions where digest = :digest
+    union all
+    select v.digest, v.parent, chain.depth + 1 from dataset_versions v join chain on v.digest = chain.parent
+)
+"""
+
+
+def items(connection: Connection, digest: str) -> list[Item]:
+    """All items of a dataset version, its parents' first; of two labels of a slice the later one counts."""
+    rows = connection.execute(
+        text(
+            _CHAIN + "select i.slice, i.label, l.mask, l.kind from chain "
+            "join dataset_version_items i on i.version = chain.digest "
+            "left join label_versions l on l.digest = i.label order by chain.depth desc, i.slice"
+        ),
+        {"digest": digest},
+    )
+    return list({row.slice: _item(row) for row in rows}.values())
+
+
+def added_items(connection: Connection, digest: str) -> list[Item]:
+    """The items that a dataset version adds to its parent, by slice digest."""
+    rows = connection.execute(
+        select(
+            dataset_version_items.c.slice,
+            dataset_version_items.c.label,
+            label_versions.c.mask,
+            label_versions.c.kind,
+        )
+        .outerjoin(label_versions, label_versions.c.digest == dataset_version_items.c.label)
+        .where(dataset_version_items.c.version == digest)
+        .order_by(dataset_version_items.c.slice)
+    )
+    return [_item(row) for row in rows]
+
+
+def label_scores(connection: Connection, digest: str) -> list[dict[str, float]]:
+    """The scores of every label in a dataset version."""
+    rows = connection.scalars(
+        text(
+            _CHAIN + "select l.scores from chain join dataset_version_items i on i.version = chain.digest "
+            "join label_versions l on l.digest = i.label order by i.slice"
+        ),
+        {"digest": digest},
+    )
+    return list(rows)
+
+
+def volumes(connection: Connection, digest: str) -> list[tuple[str, str]]:
+    """(slice digest, volume) of every slice in a dataset version, by volume and position."""
+    rows = connection.execute(
+        text(
+            _CHAIN + "select distinct s.volume, s.position, s.digest from chain "
+            "join dataset_version_items i on i.version = chain.digest "
+            "join slices s on s.dataset = i.dataset and s.digest = i.slice order by 1, 2, 3"
+        ),
+        {"digest": digest},
+    )
+    return [(row.digest, row.volume) for row in rows]
+
+
+def current_items(connection: Connection, dataset: str, split: Split) -> list[Item]:
+    """Every slice of a split as it stands now, with its newest expert label where it has one."""
+    labels = expert_labels(connection, dataset, split)
+    digests = connection.scalars(
+        select(slices.c.digest)
+        .where(slices.c.dataset == dataset, slices.c.split == split)
+        .order_by(slices.c.digest)
+    )
+    return [
+        Item(
+            slice=digest,
+            label=labels[digest].digest if digest in labels else None,
+            mask=labels[digest].mask if digest in labels else None,
+            kind=LabelKind.EXPERT if digest in labels else None,
+        )
+        for digest in digests
+    ]
+
+
+def total(connection: Connection) -> int:
+    """How many label versions there are."""
+    return connection.scalar(select(func.count()).select_from(label_versions)) or 0
+
+
+def _slices_of(connection: Connection, digest: str, candidates: Sequence[str]) -> set[str]:
+    rows = connection.scalars(
+        text(
+            _CHAIN + "select distinct i.slice from chain join dataset_version_items i "
+            "on i.version = chain.digest where i.slice = any(:candidates)"
+        ),
+        {"digest": digest, "candidates": list(candidates)},
+    )
+    return set(rows)
+
+
+def _item(row: Row[Any]) -> Item:
+    return Item(
+        slice=row.slice, label=row.label, mask=row.mask, kind=LabelKind(row.kind) if row.kind else None
+    )
+
+
+def _label(row: Row[Any]) -> LabelVersion:
+    return LabelVersion(
+        digest=row.digest,
+        dataset=row.dataset,
+        slice=row.slice,
+        split=Split(row.split),
+        kind=LabelKind(row.kind),
+        mask=row.mask,
+        step=row.step,
+        checkpoint=row.checkpoint,
+        scores=row.scores,
+    )

@@ -1,0 +1,10 @@
+"""Alembic's entry: migrations run inside the transaction that `Database.migrate` opens."""
+
+from alembic import context
+
+from maskloom.platform.catalog.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=metadata, compare_server_default=False
+)
+context.run_migrations()

@@ -1,0 +1,110 @@
+"""Queries on runs, what was asked of them, and what the facts say about their state."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from maskloom.platform.catalog import labels, leases
+from maskloom.platform.catalog.schema import run_events, runs
+from maskloom.platform.facts import Run, RunStatus
+
+_EVENT_STATUS = {
+    "paused": RunStatus.PAUSED,
+    "cancelled": RunStatus.CANCELLED,
+    "failed": RunStatus.FAILED,
+    "finished": RunStatus.FINISHED,
+}
+
+
+def lease_name(run: str) -> str:
+    """The lease that the driver of `run` holds."""
+    return f"run/{run}"
+
+
+def add(connection: Connection, run: Run) -> None:
+    """Insert a run unless it exists."""
+    row = asdict(run) | {"labelled": run.labelled.digest, "pool": run.pool.digest, "at": run.created_at}
+    del row["created_at"]
+    connection.execute(insert(runs).values(**row).on_conflict_do_nothing())
+
+
+def find(connection: Connection, prefix: str) -> list[Run]:
+    """Runs whose id starts with `prefix`."""
+    query = select(runs).where(runs.c.id.startswith(prefix, autoescape=True)).order_by(runs.c.at)
+    return [_run(connection, row) for row in connection.execute(query).all()]
+
+
+def all_runs(connection: Connection) -> list[Run]:
+    """Every run, newest first."""
+    return [_run(connection, row) for row in connection.execute(select(runs).order_by(runs.c.at.desc())).all()]
+
+
+def add_event(connection: Connection, run: str, kind: str, detail: dict[str, Any] | None = None) -> None:
+    """Record something that happened to a run as a whole."""
+    connection.execute(insert(run_events).values(run=run, kind=kind, detail=detail or {}))
+
+
+def last_event(connection: Connection, run: str) -> tuple[str, dict[str, Any]] | None:
+    """The newest event of a run: its kind and detail."""
+    row = connection.execute(
+        select(run_events.c.kind, run_events.c.detail)
+        .where(run_events.c.run == run)
+        .order_by(run_events.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else (row.kind, row.detail)
+
+
+def status(connection: Connection, run: str) -> RunStatus:
+    """What the facts and the lease say of a run."""
+    event = last_event(connection, run)
+    if event is not None and event[0] in _EVENT_STATUS:
+        return _EVENT_STATUS[event[0]]
+    held = leases.current(connection, lease_name(run))
+    return RunStatus.RUNNING if held else RunStatus.INTERRUPTED
+
+
+def rounds_done(connection: Connection, run: str) -> int:
+    """How many rounds of a run have been trained on."""
+    return connection.scalar(
+        text(
+            "select count(distinct r.round) from run_steps r join steps s on s.key = r.step "
+            "where r.run = :run and s.kind = 'train'"
+        ),
+        {"run": run},
+    ) or 0
+
+
+def counts(connection: Connection, run: str) -> dict[str, int]:
+    """Labels that a run made, and those that its gates kept."""
+    row = connection.execute(
+        text(
+            "select (select count(*) from label_versions l join run_steps r on r.step = l.step where r.run = :run) labels,"
+            "(select count(*) from gate_decisions g join run_steps r on r.step = g.step where r.run = :run) gated,"
+            "(select count(*) from gate_decisions g join run_steps r on r.step = g.step where r.run = :run and g.kept)"
+            " kept"
+        ),
+        {"run": run},
+    ).one()
+    return {"labels": row.labels, "gated": row.gated, "kept": row.kept}
+
+
+def _run(connection: Connection, row: Row[Any]) -> Run:
+    labelled, pool = labels.version(connection, row.labelled), labels.version(connection, row.pool)
+    assert labelled is not None
+    assert pool is not None
+    recipe = row.recipe if isinstance(row.recipe, dict) else json.loads(row.recipe)
+    return Run(
+        id=row.id,
+        recipe=recipe,
+        dataset=row.dataset,
+        seed=row.seed,
+        labelled=labelled,
+        pool=pool,
+        created_at=row.at,
+    )

@@ -1,0 +1,112 @@
+"""Queries on data sets, their slices, and what ingest set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from maskloom.platform.catalog.schema import blobs, datasets, quarantine, slices
+from maskloom.platform.facts import Quarantined, Slice, Split
+
+
+def add_blob(connection: Connection, digest: str, size_bytes: int, media_type: str) -> None:
+    """Record that the object store holds `digest`."""
+    add_blobs(connection, [(digest, size_bytes, media_type)])
+
+
+def add_blobs(connection: Connection, rows: Iterable[tuple[str, int, str]]) -> None:
+    """Record (digest, size in bytes, media type) of blobs that the object store holds."""
+    values = [{"digest": d, "size_bytes": size, "media_type": media} for d, size, media in rows]
+    if values:
+        connection.execute(insert(blobs).on_conflict_do_nothing(), values)
+
+
+def add_dataset(connection: Connection, name: str, classes: Sequence[str] = ("infection",)) -> None:
+    """Create the data set `name` unless it exists."""
+    connection.execute(insert(datasets).values(name=name, classes=list(classes)).on_conflict_do_nothing())
+
+
+def dataset_names(connection: Connection) -> list[str]:
+    """All data sets, by name."""
+    return list(connection.scalars(select(datasets.c.name).order_by(datasets.c.name)))
+
+
+def add_slices(connection: Connection, records: Sequence[Slice]) -> None:
+    """Insert slices; those that the data set has are left as they are."""
+    if records:
+        connection.execute(insert(slices).on_conflict_do_nothing(), [asdict(record) for record in records])
+
+
+def of_dataset(connection: Connection, dataset: str, split: Split | None = None) -> list[Slice]:
+    """The slices of a data set by volume and position."""
+    query = select(slices).where(slices.c.dataset == dataset)
+    if split is not None:
+        query = query.where(slices.c.split == split)
+    query = query.order_by(slices.c.volume, slices.c.position, slices.c.digest)
+    return [_slice(row) for row in connection.execute(query)]
+
+
+def by_digest(connection: Connection, dataset: str, digests: Sequence[str]) -> dict[str, Slice]:
+    """Those of `digests` that the data set has."""
+    query = select(slices).where(and_(slices.c.dataset == dataset, slices.c.digest.in_(digests)))
+    return {row.digest: _slice(row) for row in connection.execute(query)}
+
+
+def find(connection: Connection, dataset: str, name: str) -> list[Slice]:
+    """Slices of a data set by name, or by the first digits of their digest."""
+    named = slices.c.name == name
+    query = select(slices).where(
+        slices.c.dataset == dataset,
+        named | slices.c.digest.startswith(name, autoescape=True) if len(name) >= 6 else named,
+    )
+    return [_slice(row) for row in connection.execute(query.order_by(slices.c.split, slices.c.name))]
+
+
+def counts(connection: Connection, dataset: str) -> dict[Split, int]:
+    """Slices per split."""
+    rows = connection.execute(
+        select(slices.c.split, func.count()).where(slices.c.dataset == dataset).group_by(slices.c.split)
+    )
+    found = {Split(split): count for split, count in rows}
+    return {split: found.get(split, 0) for split in Split}
+
+
+def set_aside(connection: Connection, records: Sequence[Quarantined]) -> None:
+    """Record what ingest refused. The same file refused again for the same reason adds nothing."""
+    if records:
+        connection.execute(insert(quarantine).on_conflict_do_nothing(), [asdict(r) for r in records])
+
+
+def quarantined(connection: Connection, dataset: str) -> list[Quarantined]:
+    """What ingest refused, oldest first."""
+    rows = connection.execute(
+        select(quarantine).where(quarantine.c.dataset == dataset).order_by(quarantine.c.id)
+    )
+    return [
+        Quarantined(
+            dataset=row.dataset, split=Split(row.split), source=row.source, blob=row.blob, reason=row.reason
+        )
+        for row in rows
+    ]
+
+
+def _slice(row: Row[Any]) -> Slice:
+    return Slice(
+        digest=row.digest,
+        dataset=row.dataset,
+        split=Split(row.split),
+        volume=row.volume,
+        position=row.position,
+        name=row.name,
+        width=row.width,
+        height=row.height,
+        bits=row.bits,
+        perceptual_hash=row.perceptual_hash,
+        patient=row.patient,
+        spacing_mm=None if row.spacing_mm is None else tuple(row.spacing_mm),
+        intensity=row.intensity,
+    )

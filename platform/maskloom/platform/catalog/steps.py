@@ -1,0 +1,180 @@
+"""Queries on durable steps: attempts, committed outputs, and the facts that a step brings with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from maskloom.platform.catalog import labels as label_queries
+from maskloom.platform.catalog.schema import (
+    attempt_errors,
+    attempts,
+    checkpoints,
+    evaluations,
+    gate_decisions,
+    run_steps,
+    steps,
+)
+from maskloom.platform.facts import (
+    Checkpoint,
+    Evaluation,
+    Fact,
+    GateDecision,
+    LabelVersion,
+    StepRecord,
+)
+from maskloom.platform.fingerprint import plain
+
+
+def begin_attempt(connection: Connection, step: str, run: str, epoch: int, holder: str) -> int:
+    """Record that `run` starts to work on `step`."""
+    return connection.execute(
+        insert(attempts)
+        .values(step=step, run=run, epoch=epoch, holder=holder)
+        .returning(attempts.c.id)
+    ).scalar_one()
+
+
+def fail_attempt(connection: Connection, attempt: int, error: str) -> None:
+    """Record why an attempt ended without an output."""
+    connection.execute(
+        insert(attempt_errors).values(attempt=attempt, error=error).on_conflict_do_nothing()
+    )
+
+
+def output(connection: Connection, key: str) -> Any | None:
+    """The committed output of a step as JSON types, or None."""
+    return connection.scalar(select(steps.c.output).where(steps.c.key == key))
+
+
+def outputs_of_run(connection: Connection, run: str) -> dict[str, Any]:
+    """All outputs that a run has committed or shared, by step key: what a replay needs, in one query."""
+    rows = connection.execute(
+        select(steps.c.key, steps.c.output)
+        .join(run_steps, run_steps.c.step == steps.c.key)
+        .where(run_steps.c.run == run)
+    )
+    return {row.key: row.output for row in rows}
+
+
+def add_output(
+    connection: Connection,
+    key: str,
+    kind: str,
+    identity: Any,
+    output: Any,
+    attempt: int,
+    facts: Sequence[Fact],
+) -> None:
+    """Insert a step's output and its facts. Call it in the transaction that checked the lease."""
+    connection.execute(
+        insert(steps)
+        .values(key=key, kind=kind, identity=identity, output=output, attempt=attempt)
+        .on_conflict_do_nothing()
+    )
+    # Checkpoints first: labels and evaluations refer to them.
+    for table, record in ((checkpoints, Checkpoint), (evaluations, Evaluation), (gate_decisions, GateDecision)):
+        rows = [
+            {name: plain(getattr(fact, name)) for name in record.__dataclass_fields__}
+            for fact in facts
+            if isinstance(fact, record)
+        ]
+        if rows:
+            connection.execute(insert(table).on_conflict_do_nothing(), rows)
+    label_queries.add_labels(connection, [fact for fact in facts if isinstance(fact, LabelVersion)])
+
+
+def add_to_run(connection: Connection, run: str, key: str, round_number: int | None, seconds: float) -> None:
+    """Record that `run` used the step `key`, `seconds` after it asked for it."""
+    connection.execute(
+        insert(run_steps)
+        .values(run=run, step=key, round=round_number, seconds=seconds)
+        .on_conflict_do_nothing()
+    )
+
+
+def of_run(connection: Connection, run: str) -> list[StepRecord]:
+    """The steps of a run in the order in which it took them."""
+    rows = connection.execute(
+        select(
+            steps.c.key, steps.c.kind, steps.c.output, run_steps.c.round, run_steps.c.seconds, run_steps.c.at
+        )
+        .join(run_steps, run_steps.c.step == steps.c.key)
+        .where(run_steps.c.run == run)
+        .order_by(run_steps.c.at, run_steps.c.step)
+    )
+    return [
+        StepRecord(
+            key=row.key,
+            kind=row.kind,
+            round=row.round,
+            output=row.output,
+            seconds=row.seconds,
+            committed_at=row.at,
+        )
+        for row in rows
+    ]
+
+
+def round_of_label(connection: Connection, run: str, label: str) -> int | None:
+    """The round of `run` in which a label was made."""
+    number: int | None = connection.scalar(
+        text(
+            "select r.round from label_versions l join run_steps r on r.step = l.step "
+            "where l.digest = :label and r.run = :run"
+        ),
+        {"label": label, "run": run},
+    )
+    return number
+
+
+def decisions(connection: Connection, run: str) -> list[GateDecision]:
+    """Every gate decision of a run."""
+    rows = connection.execute(
+        select(gate_decisions)
+        .join(run_steps, run_steps.c.step == gate_decisions.c.step)
+        .where(run_steps.c.run == run)
+        .order_by(run_steps.c.at, gate_decisions.c.label)
+    )
+    return [
+        GateDecision(label=row.label, gate=row.gate, step=row.step, kept=row.kept, reason=row.reason)
+        for row in rows
+    ]
+
+
+def evaluations_of(connection: Connection, run: str) -> list[Evaluation]:
+    """Every evaluation of a run, oldest first."""
+    rows = connection.execute(
+        select(evaluations)
+        .join(run_steps, run_steps.c.step == evaluations.c.step)
+        .where(run_steps.c.run == run)
+        .order_by(run_steps.c.at)
+    )
+    return [
+        Evaluation(
+            step=row.step,
+            checkpoint=row.checkpoint,
+            dataset=row.dataset,
+            split=row.split,
+            measures=row.measures,
+        )
+        for row in rows
+    ]
+
+
+def errors_of(connection: Connection, run: str) -> list[dict[str, Any]]:
+    """Attempts of a run that failed: step, when and why, oldest first."""
+    rows = connection.execute(
+        select(attempts.c.step, attempts.c.holder, attempt_errors.c.error, attempt_errors.c.at)
+        .join(attempt_errors, attempt_errors.c.attempt == attempts.c.id)
+        .where(attempts.c.run == run)
+        .order_by(attempt_errors.c.at)
+    )
+    return [
+        {"step": row.step, "pid": json.loads(row.holder)["pid"], "error": row.error, "at": row.at.isoformat()}
+        for row in rows
+    ]

@@ -1,0 +1,146 @@
+"""Ray: connect when first needed, place long-lived actors, replace those that die.
+
+Without an address Ray starts inside this process, for this process only, with a token of its own: some of its ports listen on
+every interface, and the token keeps others out. Actors are caches of what the object store holds; any of them may die.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import psutil
+
+from maskloom.platform.errors import ClusterUnavailable, WorkerLost
+
+MAX_DEATHS = 3
+_POLL_S = 0.2
+_OBJECT_STORE_BYTES = 100 * 2**20  # only digests and figures pass through Ray
+
+
+class Cluster:
+    """A Ray cluster: `address` (host:port), or one inside this process."""
+
+    def __init__(self, address: str | None) -> None:
+        self.address = address
+        self._connected = False
+        # Ray reads these when it is first imported, by whoever that is.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        if address is None:
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+    def connect(self) -> None:
+        """Start or join the cluster. Raises ClusterUnavailable."""
+        if self._connected:
+            return
+        import ray  # noqa: PLC0415 - a second that finished runs need not pay
+
+        try:
+            if self.address is None:
+                ray.init(
+                    address="local",
+                    num_cpus=max(4, psutil.cpu_count() or 1),
+                    include_dashboard=False,
+                    _node_ip_address="127.0.0.1",
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    configure_logging=False,
+                )
+            else:
+                ray.init(
+                    address=self.address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False
+                )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ClusterUnavailable(
+                f"Ray does not answer at {self.address or 'this machine'}: {error}",
+                hint="Check MASKLOOM_RAY_ADDRESS (host:port of the head's GCS) and RAY_AUTH_TOKEN, or unset the address "
+                "to run Ray inside maskloom.",
+            ) from error
+        self._connected = True
+
+    def gpus(self) -> float:
+        """GPUs in the cluster."""
+        self.connect()
+        import ray  # noqa: PLC0415
+
+        return float(ray.cluster_resources().get("GPU", 0))
+
+    def start(self, actor: type, arguments: Sequence[Any], *, gpus: float) -> Any:
+        """A new actor of class `actor`. It answers `status` calls while it works (two calls at a time)."""
+        self.connect()
+        import ray  # noqa: PLC0415
+
+        options = {"num_cpus": 0.5, "num_gpus": gpus, "max_concurrency": 4, "max_restarts": 0}
+        return ray.remote(actor).options(**options).remote(*arguments)
+
+    def close(self) -> None:
+        """Leave the cluster; actors of this process end."""
+        if self._connected:
+            import ray  # noqa: PLC0415
+
+            ray.shutdown()
+            self._connected = False
+
+
+def kill(actors: Sequence[Any]) -> None:
+    """End actors at once."""
+    import ray  # noqa: PLC0415
+
+    for actor in actors:
+        ray.kill(actor)
+
+
+def run_tasks(
+    actors: list[Any],
+    replace: Callable[[], Any],
+    method: str,
+    tasks: Sequence[Any],
+    check: Callable[[], None],
+) -> Iterator[tuple[int, Any]]:
+    """Give each of `tasks` to one of `actors`; yield (index, result) as they come in.
+
+    Each actor has two tasks at a time, so that it never waits for the next. A dead actor is replaced in place by
+    `replace()`, and its tasks are given out again; a task that has killed MAX_DEATHS actors raises WorkerLost. `check` is
+    called a few times a second and may raise to stop.
+    """
+    import ray  # noqa: PLC0415
+    from ray.exceptions import RayActorError  # noqa: PLC0415
+
+    waiting = list(range(len(tasks)))[::-1]
+    running: dict[Any, tuple[int, int]] = {}  # reference -> (task, place of its actor)
+    deaths = [0] * len(tasks)
+    while waiting or running:
+        load = [0] * len(actors)
+        for _, place in running.values():
+            load[place] += 1
+        while waiting and min(load) < 2:
+            place = load.index(min(load))
+            task = waiting.pop()
+            running[getattr(actors[place], method).remote(tasks[task])] = (task, place)
+            load[place] += 1
+        ready, _ = ray.wait(list(running), timeout=_POLL_S)
+        check()
+        for reference in ready:
+            if reference not in running:
+                continue
+            task, place = running.pop(reference)
+            try:
+                result = ray.get(reference)
+            except RayActorError as error:
+                lost = [task] + [running.pop(other)[0] for other in list(running) if running[other][1] == place]
+                deaths[task] += 1
+                if deaths[task] >= MAX_DEATHS:
+                    raise WorkerLost(
+                        f"a worker died {MAX_DEATHS} times at the same task: {error}",
+                        hint="Most often memory runs out: try fewer --workers or a smaller prediction.batch_size.",
+                    ) from error
+                waiting += sorted(lost, reverse=True)
+                actors[place] = replace()
+                continue
+            yield task, result

@@ -1,0 +1,176 @@
+"""The nouns of maskloom: frozen records of what happened. Facts are inserted, never changed.
+
+A digest is the sha256 of a blob in the object store, or the fingerprint of a record, as 64 hexadecimal digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Split(StrEnum):
+    """What a slice is for. A slice has one split in a data set, for ever."""
+
+    LABELLED = "labelled"
+    UNLABELLED = "unlabelled"
+    TEST = "test"
+
+
+class LabelKind(StrEnum):
+    """Where a mask comes from, weakest first: of two labels of a slice the later kind here takes precedence."""
+
+    PSEUDO = "pseudo"
+    ACCEPTED = "accepted"
+    CORRECTED = "corrected"
+    EXPERT = "expert"
+
+    @property
+    def precedence(self) -> int:
+        return list(LabelKind).index(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """One CT slice in one data set. `digest` is the sha256 of its file."""
+
+    digest: str
+    dataset: str
+    split: Split
+    volume: str
+    position: int
+    name: str
+    width: int
+    height: int
+    bits: int
+    perceptual_hash: int
+    patient: str | None = None
+    spacing_mm: tuple[float, ...] | None = None
+    intensity: dict[str, Any] | None = None
+    """How stored grey values map to the original ones (slope, intercept, unit), where the source has them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelVersion:
+    """One mask that somebody or some network gave to a slice.
+
+    `digest` is the fingerprint of what it is; `mask` the blob (8-bit PNG at the slice's own size: 0 and 255 when an
+    expert drew it, 0..255 for probabilities when a network did; 128 and more is lesion). `scores` holds what gates look at:
+    `area` (share of the slice that is lesion, 0..1), `peak` (largest probability), `uncertainty` (0 sure .. 1 unsure).
+    """
+
+    digest: str
+    dataset: str
+    slice: str
+    split: Split
+    kind: LabelKind
+    mask: str
+    step: str | None = None
+    checkpoint: str | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A slice in a dataset version, with its label where it has one."""
+
+    slice: str
+    label: str | None = None
+    mask: str | None = None
+    kind: LabelKind | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetVersion:
+    """A set of slices with their labels: those of `parent`, and what was added to it (a later label of a slice wins).
+
+    `digest` is the fingerprint of (dataset, parent, sorted additions): a round costs what it adds, not what there is.
+    """
+
+    digest: str
+    dataset: str
+    parent: str | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A trained network. `digest` is the sha256 of its safetensors file, which names its parameters as well."""
+
+    digest: str
+    step: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateDecision:
+    """Whether a pseudo label may be trained on. `digest` is the label's, `reason` a sentence for a person."""
+
+    label: str
+    gate: str
+    step: str
+    kept: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """A network's measures on a set of slices with expert masks."""
+
+    step: str
+    checkpoint: str
+    dataset: str
+    split: Split
+    measures: dict[str, Any]
+
+
+Fact = LabelVersion | Checkpoint | GateDecision | Evaluation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One execution of a recipe on a data set as it stood. The same recipe, data and seed are the same run."""
+
+    id: str
+    recipe: dict[str, Any]
+    dataset: str
+    seed: int
+    labelled: DatasetVersion
+    pool: DatasetVersion
+    created_at: datetime
+
+
+class RunStatus(StrEnum):
+    """What the facts say of a run. `interrupted`: nobody drives it, and nobody asked for that."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """A committed step of a run."""
+
+    key: str
+    kind: str
+    round: int | None
+    output: Any
+    seconds: float
+    committed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """A source file that ingest set aside, and what to do about it."""
+
+    dataset: str
+    split: Split
+    source: str
+    blob: str | None
+    reason: str

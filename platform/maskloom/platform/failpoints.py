@@ -1,0 +1,28 @@
+"""Places where a test may kill this process: the step protocol is tested by dying at each of them.
+
+MASKLOOM_FAILPOINT=NAME[:KIND[:N]] kills the process with SIGKILL when it reaches NAME (for a step of KIND) for the N-th time.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+
+POINTS = ("leased", "progress_saved", "ran", "committing", "committed")
+
+_reached: Counter[str] = Counter()
+
+
+def reach(name: str, kind: str) -> None:
+    """Die here if the environment asks for it."""
+    wanted = os.environ.get("MASKLOOM_FAILPOINT")
+    if wanted is None:
+        return
+    point, _, rest = wanted.partition(":")
+    wanted_kind, _, times = rest.partition(":")
+    if point != name or wanted_kind not in {"", kind}:
+        return
+    _reached[name] += 1
+    if _reached[name] == int(times or 1):
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,1 @@
+"""Slices and masks as pixels: reading what people bring, writing what maskloom keeps."""

@@ -1,0 +1,49 @@
+"""The names of blobs, and what is said of one that is missing or damaged: alike in every store."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from maskloom.platform.errors import ObjectCorrupt, ObjectMissing
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def digest_of(data: bytes) -> str:
+    """The sha256 of `data` as 64 lower-case hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def two_levels(digest: str) -> str:
+    """The place of a blob below a store's root, `ab/cd/abcd...`, so that no folder holds too many names.
+
+    Raises:
+        ValueError: `digest` is no sha256: a programming error, as digests come from stores and the catalog.
+    """
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError(f"not a sha256 digest: {digest!r}")
+    return f"{digest[:2]}/{digest[2:4]}/{digest}"
+
+
+def verified(data: bytes, digest: str, *, where: str) -> bytes:
+    """`data` itself, once it is shown to be the blob that `digest` names.
+
+    Raises:
+        ObjectCorrupt: the bytes were changed after they were stored.
+    """
+    actual = digest_of(data)
+    if actual != digest:
+        raise ObjectCorrupt(
+            f"the blob {where} is damaged: its {len(data)} bytes have the sha256 {actual}",
+            hint="Check that disk for faults. Restore the blob from a backup, or delete and remake it.",
+        )
+    return data
+
+
+def missing(digest: str, store_url: str) -> ObjectMissing:
+    """The error for a blob that the store does not hold."""
+    return ObjectMissing(
+        f"the object store {store_url} holds no blob {digest}",
+        hint="Check that MASKLOOM_OBJECTS_URL names the store in which this data was made.",
+    )

@@ -1,0 +1,157 @@
+"""The object store in a folder: what one machine uses when MASKLOOM_OBJECTS_URL names no other.
+
+A blob is written to `incoming/`, flushed to the disk and renamed to `ab/cd/abcd...`, so that no reader sees a
+part of it and a power cut never takes back what a step has committed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from maskloom.platform.errors import ObjectStoreUnavailable, SettingsError, disk_hint
+from maskloom.platform.objects.digests import digest_of, missing, two_levels, verified
+
+_LEFTOVER_AGE_S = 3600.0  # no writer takes an hour over one blob: what is older was left by a killed one
+_THREADS = 8  # enough to let the disk flush many blobs at once
+
+
+class LocalStore:
+    """Blobs in one folder of a local or shared file system. Implements `store.ObjectStore`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._root = folder_of(url)
+        self._incoming = self._root / "incoming"
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
+        self._durable_folders: set[Path] = set()
+
+    def __reduce__(self) -> tuple[type[LocalStore], tuple[str]]:
+        return LocalStore, (self.url,)
+
+    def put(self, data: bytes) -> str:
+        with _typed_errors(f"cannot write to the object store {self._root}"):
+            return self._write(data)
+
+    def put_many(self, blobs: Sequence[bytes]) -> list[str]:
+        with _typed_errors(f"cannot write to the object store {self._root}"):
+            return list(self._threads.map(self._write, blobs))
+
+    def get(self, digest: str) -> bytes:
+        path = self._path(digest)
+        with _typed_errors(f"cannot read {path}"):
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError as error:
+                raise missing(digest, self.url) from error
+        return verified(data, digest, where=str(path))
+
+    def get_many(self, digests: Sequence[str]) -> list[bytes]:
+        return list(self._threads.map(self.get, digests))
+
+    def has(self, digest: str) -> bool:
+        with _typed_errors(f"cannot read the object store {self._root}"):
+            return self._path(digest).exists()
+
+    def delete(self, digest: str) -> None:
+        with _typed_errors(f"the object store {self._root} cannot delete"):
+            self._path(digest).unlink(missing_ok=True)
+
+    def check(self) -> None:
+        probe = self.put(b"maskloom probe " + uuid.uuid4().bytes)
+        self.get(probe)
+        self.delete(probe)
+
+    def _path(self, digest: str) -> Path:
+        return self._root / two_levels(digest)
+
+    def _write(self, data: bytes) -> str:
+        digest = digest_of(data)
+        path = self._path(digest)
+        self._make_folders(path.parent)
+        if not _has_size(path, len(data)):
+            temporary = self._incoming / uuid.uuid4().hex
+            try:
+                with temporary.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(path)  # over a blob that another writer finished meanwhile: the same bytes
+            finally:
+                temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)  # also when the blob was there: its writer may have died before this line
+        return digest
+
+    def _make_folders(self, folder: Path) -> None:
+        """Makes a blob's folder and the names of all folders above it durable, once in a process."""
+        if folder in self._durable_folders:
+            return
+        if not self._durable_folders:
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            self._clear_leftovers()
+            for first_level in range(256):
+                (self._root / f"{first_level:02x}").mkdir(exist_ok=True)
+            _sync_folder(self._root)
+            _sync_folder(self._root.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+        self._durable_folders.add(folder)
+
+    def _clear_leftovers(self) -> None:
+        oldest = time.time() - _LEFTOVER_AGE_S
+        for leftover in self._incoming.iterdir():
+            with suppress(
+                FileNotFoundError
+            ):  # its writer has just finished, or another process clears as well
+                if leftover.stat().st_mtime < oldest:
+                    leftover.unlink()
+
+
+def folder_of(url: str) -> Path:
+    """The folder that a `file:///folder` URL names.
+
+    Raises:
+        SettingsError: the URL names another machine, a relative folder, or carries a query.
+    """
+    parts = urlsplit(url)
+    path = Path(unquote(parts.path))
+    if parts.netloc not in {"", "localhost"} or parts.query or parts.fragment or not path.is_absolute():
+        raise SettingsError(
+            f"not the URL of a folder on this machine: {url}",
+            hint="Write file:// and then the absolute path, as in file:///data/maskloom "
+            "(a '?', '#' or '%' in the path as %3F, %23 or %25).",
+        )
+    return path
+
+
+def _has_size(path: Path, size: int) -> bool:
+    """Whether the blob is there in full; a truncated one (a failing disk) is written anew."""
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flushes the names in a folder to the disk: a renamed file is not durable before that."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _typed_errors(message: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ObjectStoreUnavailable(
+            f"{message}: {error.strerror or error}", hint=disk_hint(error)
+        ) from error

@@ -1,0 +1,104 @@
+"""Where ingest reads images and masks from: a folder, or a prefix of an S3 bucket."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from maskloom.platform.errors import SettingsError, SourceUnreadable
+
+if TYPE_CHECKING:
+    from maskloom.platform.objects.bucket import Bucket
+
+_READ_HINT = "Give this user the right to read it, or take it out of the folder."
+
+
+class Source(Protocol):
+    """Files below one root. Safe to share between threads."""
+
+    def names(self) -> list[str]:
+        """The names of all files, recursively, relative to the root, with forward slashes, sorted.
+
+        Raises:
+            SourceUnreadable, ObjectStoreUnavailable: the root or a folder in it cannot be listed.
+        """
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file of `names`.
+
+        Raises:
+            SourceUnreadable: this file cannot be read; others may.
+            ObjectStoreUnavailable: the server does not answer.
+        """
+        ...
+
+
+def open_source(path_or_url: str) -> Source:
+    """Opens a folder by its path, or an `s3://bucket/prefix?endpoint=...` by its URL, see `store.open_store`.
+
+    Raises:
+        SettingsError: there is no such folder, or the URL cannot be used.
+    """
+    if path_or_url.startswith("s3://"):
+        from maskloom.platform.objects.bucket import Bucket  # noqa: PLC0415 - slow to import, see store.py
+
+        return BucketSource(Bucket(path_or_url))
+    return FolderSource(Path(path_or_url).expanduser())
+
+
+class FolderSource:
+    """A folder with all its subfolders, links included."""
+
+    def __init__(self, root: Path) -> None:
+        if not root.is_dir():
+            raise SettingsError(
+                f"{root} is {'a file' if root.exists() else 'not there'}, and a folder is needed",
+                hint="Give the folder that holds the images, or an s3:// URL.",
+            )
+        self._root = root
+
+    def names(self) -> list[str]:
+        names: list[str] = []
+        entered: set[tuple[int, int]] = set()
+        for folder, subfolders, files in os.walk(self._root, followlinks=True, onerror=_refuse_folder):
+            status = Path(folder).stat()
+            if (status.st_dev, status.st_ino) in entered:  # a link to a folder above itself has no end
+                subfolders.clear()
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            paths = (Path(folder, file) for file in files)
+            # Reading a pipe or a device would wait for ever.
+            names.extend(path.relative_to(self._root).as_posix() for path in paths if path.is_file())
+        return sorted(names)
+
+    def read(self, name: str) -> bytes:
+        try:
+            return (self._root / name).read_bytes()
+        except OSError as error:
+            raise SourceUnreadable(f"cannot read {name}: {error.strerror}", hint=_READ_HINT) from error
+
+
+class BucketSource:
+    """All objects below a prefix."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def names(self) -> list[str]:
+        return [
+            key for key in self._bucket.all_keys() if not key.endswith("/")
+        ]  # such a key stands for a folder
+
+    def read(self, name: str) -> bytes:
+        data = self._bucket.read(name)
+        if data is None:
+            raise SourceUnreadable(
+                f"{name} is no longer in {self._bucket.url}", hint="List the source again."
+            )
+        return data
+
+
+def _refuse_folder(error: OSError) -> NoReturn:
+    raise SourceUnreadable(f"cannot list {error.filename}: {error.strerror}", hint=_READ_HINT) from error

@@ -1,0 +1,33 @@
+"""Where state lives and which services to use, read once from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable MASKLOOM_<NAME>; without any of them everything is embedded."""
+
+    model_config = SettingsConfigDict(env_prefix="MASKLOOM_", frozen=True)
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".maskloom")
+    """Folder of everything that maskloom keeps on this machine."""
+    database_url: SecretStr | None = None
+    """postgresql://user:password@host/database; without it an own PostgreSQL runs below `home`."""
+    objects_url: str | None = None
+    """file:///folder or s3://bucket/prefix?endpoint=http://host:port; without it a folder below `home`."""
+    ray_address: str | None = None
+    """host:port of a Ray cluster; without it Ray starts inside the process."""
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @property
+    def objects(self) -> str:
+        """URL of the object store in use."""
+        return self.objects_url or (self.home / "objects").as_uri()

@@ -1,0 +1,133 @@
+"""What a run's observer calls say when they are put together: which stage, which round of how many, and how long still.
+
+`progress.py` shows it while a run goes on in this process, `watching.py` when it goes on in another.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any
+
+from maskloom.pipelines.steps.evaluate import Measured
+from maskloom.pipelines.steps.gate import Gated
+from maskloom.pipelines.steps.label import PseudoLabels
+from maskloom.pipelines.steps.sample import Groups
+from maskloom.pipelines.steps.train import Trained
+from maskloom.pipelines.work import Progress
+from maskloom.platform.facts import DatasetVersion
+from maskloom.services.cli.output import count, duration
+
+_STAGE_NAMES = {"sample": "sampling", "label": "labelling", "gate": "gate", "merge": "merge", "evaluate": "evaluation"}
+_RECENT_ROUNDS = 5
+
+
+class Following:
+    """Keeps track of one run. Feed it every call of an observer, replayed steps included."""
+
+    def __init__(self) -> None:
+        self.rounds: int | None = None
+        self.replayed = 0
+        self._grown = False
+        self._trained_alone = 0
+        self._step_began: float | None = None
+        self._first_report: tuple[float, int] | None = None
+        self._round_began: float | None = None
+        self._round_seconds: deque[float] = deque(maxlen=_RECENT_ROUNDS)
+
+    def started(self, kind: str, round_number: int | None) -> str:
+        """A step starts to work; returns its stage."""
+        now = time.monotonic()
+        self._step_began, self._first_report = now, None
+        if kind == "label" and round_number is not None:
+            self._round_began = now
+        return self.stage(kind, round_number)
+
+    def done(self, kind: str, round_number: int | None, output: Any) -> tuple[str, float | None]:
+        """A step is done. Returns its stage, and its seconds, or None when it was done before."""
+        stage = self.stage(kind, round_number)
+        now = time.monotonic()
+        seconds = None if self._step_began is None else now - self._step_began
+        self._step_began = None
+        self.replayed += seconds is None
+        if isinstance(output, Groups):
+            self.rounds = len(output.groups)
+        if isinstance(output, DatasetVersion):
+            self._grown = self._grown or output.parent is not None
+        if kind == "train":
+            self._trained_alone += round_number is None
+            if round_number is not None and self._round_began is not None:
+                self._round_seconds.append(now - self._round_began)
+                self._round_began = None
+        return stage, seconds
+
+    def stage(self, kind: str, round_number: int | None) -> str:
+        """What people call the step: training is named by its place in the method."""
+        if kind != "train":
+            return "final labels" if kind == "label" and round_number is None else _STAGE_NAMES.get(kind, kind)
+        if round_number is not None:
+            return "fine-tuning"
+        if self._trained_alone == 0:
+            return "supervised training"
+        return "pretraining" if self._grown and self._trained_alone == 1 else "final training"
+
+    def place(self, round_number: int | None) -> str:
+        """Such as "round 3 of 8", or nothing outside of rounds."""
+        if round_number is None:
+            return ""
+        return f"round {round_number}" + (f" of {self.rounds}" if self.rounds else "")
+
+    def step_left_s(self, progress: Progress) -> float | None:
+        """How long the step will still take, by what was done since its first report."""
+        now = time.monotonic()
+        if self._first_report is None:
+            self._first_report = (now, progress.done)
+            return None
+        began, done_then = self._first_report
+        if progress.done == done_then or now - began < 1:
+            return None
+        return (now - began) / (progress.done - done_then) * (progress.total - progress.done)
+
+    def rounds_left_s(self, round_number: int) -> float | None:
+        """How long the rounds after this one will take, by the last few."""
+        if self.rounds is None or not self._round_seconds:
+            return None
+        return sum(self._round_seconds) / len(self._round_seconds) * (self.rounds - round_number)
+
+
+def outcome(output: Any) -> str:
+    """A step's output in a few words; nothing for outputs that speak for themselves."""
+    match output:
+        case Trained():
+            _, loss, dice = output.curve[-1]
+            figures = f"loss {loss:.3f}, training Dice {dice:.3f}, {output.images_per_s:.1f} images/s"
+            return f"{count(output.steps, 'step')} on {count(output.slices, 'slice')}, {figures}"
+        case Groups():
+            return f"{count(sum(map(len, output.groups)), 'slice')} in {count(len(output.groups), 'group')}"
+        case PseudoLabels():
+            empty = sum(label.scores["area"] == 0 for label in output.labels)
+            return f"{count(len(output.labels), 'mask')}, {empty:,} of them empty"
+        case Gated():
+            return f"{len(output.kept.labels):,} kept, {len(output.refused):,} refused"
+        case DatasetVersion():
+            return f"training set of {count(output.size, 'slice')}"
+        case Measured():
+            dice, mean_dice = output.estimates["dice"], output.estimates["mean_dice"]
+            return f"Dice {dice['value']:.3f}, mean Dice {mean_dice['value']:.3f} on {count(output.count, 'slice')}"
+        case _:
+            return ""
+
+
+def figures(progress: Progress) -> str:
+    """Loss, Dice and speed, those that the step has."""
+    parts = [
+        None if progress.loss is None else f"loss {progress.loss:.3f}",
+        None if progress.dice is None else f"Dice {progress.dice:.3f}",
+        None if progress.images_per_s is None else f"{progress.images_per_s:.1f} images/s",
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+def left(seconds: float | None) -> str:
+    """Such as "34 s left"."""
+    return "" if seconds is None else f"{duration(seconds)} left"

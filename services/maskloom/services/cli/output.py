@@ -1,0 +1,119 @@
+"""How commands speak: text for people by rich, JSON for programs, and figures in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_INTERVAL_DIGITS = 3
+_LOG_WIDTH = 140
+
+
+def people(*, as_json: bool = False) -> Console:
+    """Where people read: standard output, or standard error when standard output carries JSON."""
+    console = Console(stderr=as_json, highlight=False)
+    if not console.is_terminal:
+        # In a log a line stays a line, however long, and tables do not squeeze into 80 columns.
+        console = Console(stderr=as_json, highlight=False, soft_wrap=True, width=_LOG_WIDTH)
+    return console
+
+
+def print_json(value: Any) -> None:
+    """`value` (dataclasses and times included) as JSON on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")
+    sys.stdout.flush()
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def facts_table(rows: Iterable[tuple[str, object]]) -> Table:
+    """Names and values, without lines."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, str(value))
+    return table
+
+
+def listing(*columns: str, right: Iterable[str] = ()) -> Table:
+    """An empty table with a header; the columns in `right` hold numbers."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in set(right) else "left", overflow="fold")
+    return table
+
+
+def measures_table(measures: Mapping[str, Mapping[str, float]]) -> Table:
+    """A row a measure: its value and its 95 % interval."""
+    table = listing("measure", "value", "95 % interval", right=("value",))
+    for name, estimate in measures.items():
+        value, low, high = (f"{estimate[key]:.{_INTERVAL_DIGITS}f}" for key in ("value", "low", "high"))
+        table.add_row(measure_name(name), value, f"{low} to {high}")
+    return table
+
+
+_MEASURE_NAMES = {
+    "mean_dice": "mean Dice",
+    "max_dice": "max Dice",
+    "mean_sensitivity": "mean sensitivity",
+    "mean_specificity": "mean specificity",
+    "lesion_recall": "lesion recall",
+    "dice": "Dice at 0.5",
+    "sensitivity": "sensitivity at 0.5",
+    "specificity": "specificity at 0.5",
+    "s_measure": "S-measure",
+    "e_measure": "E-measure",
+    "mae": "MAE",
+    "hd95": "HD95 in pixels",
+    "false_lesions": "false lesions a slice",
+}
+
+
+def measure_name(key: str) -> str:
+    """A measure as readers know it."""
+    return _MEASURE_NAMES.get(key, key.replace("_", " "))
+
+
+def duration(seconds: float) -> str:
+    """Such as 0.4 s, 34 s, 5:07 min or 1:05 h."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02} h"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Such as 1 slice, 1,600 slices."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def size(size_bytes: float) -> str:
+    """Such as 16.2 MB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit == "bytes" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} TB"
+
+
+def short(digest: str | None) -> str:
+    """The first digits of a digest, enough for a person."""
+    return digest[:12] if digest else "-"

@@ -1,0 +1,62 @@
+"""Fixtures of the real services that tests run against.
+
+Each pytest-xdist worker starts its own servers when a test first asks for them: that takes about a second,
+and leaves no state to share.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.servers import S3_KEY, S3_SECRET, PostgresServer, S3Server, remove_home, short_folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """URL of a separately started PostgreSQL, whose user may create databases."""
+    return postgres_server.url
+
+
+@pytest.fixture
+def catalog_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """URL of a new, empty database on the separately started PostgreSQL."""
+    name = f"test_{uuid.uuid4().hex}"
+    postgres_server.execute(f"CREATE DATABASE {name}")
+    yield postgres_server.url.removesuffix("postgres") + name
+    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """SeaweedFS; its credentials are in the environment as long as it runs."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ACCESS_KEY_ID", S3_KEY)
+        environment.setenv("AWS_SECRET_ACCESS_KEY", S3_SECRET)
+        server = S3Server()
+        yield server
+        server.remove()
+
+
+@pytest.fixture
+def s3_url(s3_server: S3Server) -> str:
+    """URL of a new, empty prefix of a bucket on a real S3 server."""
+    return s3_server.url(f"{uuid.uuid4().hex}/objects")
+
+
+@pytest.fixture
+def maskloom_home() -> Iterator[Path]:
+    """A new home folder; a PostgreSQL that the test leaves in it is killed."""
+    home = short_folder()
+    yield home
+    remove_home(home)

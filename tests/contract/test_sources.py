@@ -1,0 +1,100 @@
+"""What ingest may expect of a source: the same of a folder and of an S3 prefix."""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from maskloom.platform.errors import ObjectStoreUnavailable, SettingsError, SourceUnreadable
+from maskloom.platform.objects.sources import Source, open_source
+from support.servers import BUCKET, S3Server
+
+FILES = {
+    "b 1.png": b"image b",
+    "a.png": b"image a",
+    "empty.png": b"",
+    "patient 7/Größe+50%.png": b"image c",
+    "patient 7/series/slice?2&x=1.png": b"image d",
+}
+
+
+@pytest.fixture(params=["folder", "s3"])
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
+    """FILES, with other files in the neighbourhood."""
+    if request.param == "folder":
+        for name, data in (FILES | {"../images-2/other.png": b"not meant"}).items():
+            path = tmp_path / "images" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return open_source(str(tmp_path / "images"))
+    server: S3Server = request.getfixturevalue("s3_server")
+    root = uuid.uuid4().hex
+    for name, data in FILES.items():
+        put(server, f"{root}/images/{name}", data)
+    put(server, f"{root}/images-2/other.png", b"not meant")
+    put(server, f"{root}/images/folder marker/", b"")
+    return open_source(server.url(f"{root}/images/"))
+
+
+def put(server: S3Server, key: str, data: bytes) -> None:
+    server.client.put_object(BUCKET, key, io.BytesIO(data), len(data))
+
+
+def test_all_files_are_listed_sorted_and_read(source: Source) -> None:
+    assert source.names() == sorted(FILES)
+    assert {name: source.read(name) for name in source.names()} == FILES
+
+
+def test_a_file_that_vanished(source: Source) -> None:
+    with pytest.raises(SourceUnreadable, match="gone.png") as caught:
+        source.read("gone.png")
+    assert caught.value.hint
+
+
+def test_more_objects_than_one_answer_of_s3_holds(s3_server: S3Server) -> None:
+    root = uuid.uuid4().hex
+    names = [f"slice_{number:04d}.png" for number in range(1050)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: put(s3_server, f"{root}/{name}", b"x"), names))
+    assert open_source(s3_server.url(root)).names() == names
+
+
+def test_links_are_followed_once_and_only_files_are_listed(tmp_path: Path) -> None:
+    elsewhere, images = tmp_path / "elsewhere", tmp_path / "images"
+    elsewhere.mkdir()
+    images.mkdir()
+    (elsewhere / "far.png").write_bytes(b"far")
+    (images / "near.png").write_bytes(b"near")
+    (images / "linked").symlink_to(elsewhere)
+    (images / "far again.png").symlink_to(elsewhere / "far.png")
+    (images / "round and round").symlink_to(images)
+    (images / "dangling.png").symlink_to(tmp_path / "nothing")
+    os.mkfifo(images / "pipe.png")
+    assert open_source(str(images)).names() == ["far again.png", "linked/far.png", "near.png"]
+
+
+def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "image.png").write_bytes(b"image")
+    for path, reason in ((tmp_path / "image.png", "is a file"), (tmp_path / "missing", "is not there")):
+        with pytest.raises(SettingsError, match=reason) as caught:
+            open_source(str(path))
+        assert str(path) in str(caught.value)
+
+
+def test_a_folder_that_vanishes_while_it_is_listed(tmp_path: Path) -> None:
+    source = open_source(str(tmp_path / ".." / tmp_path.name))
+    tmp_path.rmdir()
+    with pytest.raises(SourceUnreadable, match="cannot list"):
+        source.names()
+
+
+def test_a_server_that_nobody_started(monkeypatch: pytest.MonkeyPatch, s3_server: S3Server) -> None:
+    monkeypatch.setattr("maskloom.platform.objects.bucket.PATIENCE_S", 0.5)
+    assert s3_server  # sets the credentials
+    with pytest.raises(ObjectStoreUnavailable):
+        open_source("s3://bucket/images?endpoint=127.0.0.1:9&secure=false&region=us-east-1").names()

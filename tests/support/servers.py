@@ -1,0 +1,234 @@
+"""Real servers for tests: child processes on free ports of 127.0.0.1 that end with the test run."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pwd
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from urllib.error import URLError
+
+import minio
+import psutil
+import psycopg2
+from urllib3.exceptions import HTTPError
+
+from maskloom.platform.postgres_place import prepare_place
+
+S3_KEY, S3_SECRET = "test-key", "test-secret"
+BUCKET = "maskloom-tests"
+_START_S = 60.0
+
+
+def short_folder() -> Path:
+    """A new folder whose path is short (for sockets) and open to every user (for root's PostgreSQL)."""
+    folder = Path(tempfile.mkdtemp(prefix="ml-", dir="/tmp"))
+    folder.chmod(0o755)
+    return folder
+
+
+class ChildServer:
+    """A server under a shell that kills it as soon as the test process closes its end of a pipe, or dies."""
+
+    def __init__(
+        self, command: list[str | Path], *, folder: Path, stop: str, user: int | None = None
+    ) -> None:
+        guard = f'"$@" & read -r _; kill -{stop} $!; wait $!'
+        self._log = folder / "server.log"
+        with self._log.open("ab") as log:
+            self._shell = subprocess.Popen(
+                ["sh", "-c", guard, "sh", *command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                start_new_session=True,
+                user=user,
+            )
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Waits for the server to say that it is ready; fails with its log when it does not."""
+        deadline = time.monotonic() + _START_S
+        while not ready():
+            if time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(
+                    f"the server did not start:\n{self._log.read_text(errors='replace')[-3000:]}"
+                )
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Ends the server and waits until it is gone."""
+        assert self._shell.stdin
+        self._shell.stdin.close()
+        self._shell.wait(timeout=30)
+
+
+class PostgresServer:
+    """A PostgreSQL that listens on TCP and wants a password, as a database administrator would provide it."""
+
+    def __init__(self) -> None:
+        self._folder = short_folder()
+        place = prepare_place(self._folder)
+        account = place.user or pwd.getpwuid(os.geteuid())
+        password_file = place.folder / "password"
+        password_file.write_text("test-password")
+        shutil.chown(password_file, account.pw_uid)
+        credentials = ["--username=test", f"--pwfile={password_file}", "--auth=scram-sha-256"]
+        subprocess.run(
+            [place.binaries / "initdb", "-D", place.data, *credentials, "--encoding=UTF8", "--no-locale"],
+            user=account.pw_uid if place.user else None,
+            cwd=place.folder,
+            check=True,
+            capture_output=True,
+        )
+        port = free_ports(1)[0]
+        self.url = f"postgresql+psycopg2://test:test-password@127.0.0.1:{port}/postgres"
+        settings = [
+            f"port={port}",
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={place.folder}",
+            "fsync=off",
+        ]
+        self._server = ChildServer(
+            [place.binaries / "postgres", "-D", place.data, *(f"-c{setting}" for setting in settings)],
+            folder=place.folder,
+            stop="INT",
+            user=account.pw_uid if place.user else None,
+        )
+        self._server.wait_until(self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            psycopg2.connect(self.url.replace("+psycopg2", "")).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def execute(self, statement: str) -> None:
+        """Runs one statement outside a transaction, as CREATE DATABASE needs it."""
+        connection = psycopg2.connect(self.url.replace("+psycopg2", ""))
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        connection.close()
+
+    def stop(self) -> None:
+        """Ends the server and removes its data."""
+        self._server.stop()
+        shutil.rmtree(self._folder)
+
+
+class S3Server:
+    """SeaweedFS with one bucket."""
+
+    def __init__(self) -> None:
+        self._folder = short_folder()
+        identity = {
+            "name": "test",
+            "credentials": [{"accessKey": S3_KEY, "secretKey": S3_SECRET}],
+            "actions": ["Admin", "Read", "List", "Tagging", "Write"],
+        }
+        (self._folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+        self._ports = dict(zip(("s3", "master", "volume", "filer", "admin"), free_ports(5), strict=True))
+        self.endpoint = f"127.0.0.1:{self._ports['s3']}"
+        self.client = minio.Minio(self.endpoint, S3_KEY, S3_SECRET, secure=False, region="us-east-1")
+        self.start()
+
+    def start(self) -> None:
+        """Starts the server, or starts it again after `stop`; what it held is still there."""
+        weed = Path(sys.executable).parent / "weed"
+        options = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self._folder}", "-s3.config=s3.json"]
+        options += [f"-{name}.port={port}" for name, port in self._ports.items()]
+        options += [
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-webdav=false",
+            "-admin.ui=false",
+            "-s3.autoCreateBucket=false",
+        ]
+        options += [f"-{name}.localSocket={self._folder / name}.sock" for name in ("filer", "s3")]
+        options += ["-master.telemetry=false"]
+        self._server = ChildServer([weed, "mini", *options], folder=self._folder, stop="KILL")
+        self._server.wait_until(self._takes_objects)
+
+    def _takes_objects(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{self.endpoint}/healthz", timeout=5):
+                pass
+            if not self.client.bucket_exists(BUCKET):
+                self.client.make_bucket(BUCKET)
+            self.client.put_object(BUCKET, "started", io.BytesIO(b"yes"), 3)
+        except (URLError, ConnectionError, TimeoutError, HTTPError, minio.error.MinioException):
+            return False
+        return True
+
+    def url(self, prefix: str, *, bucket: str = BUCKET) -> str:
+        """The URL of a prefix in the bucket."""
+        return f"s3://{bucket}/{prefix}?endpoint={self.endpoint}&secure=false&region=us-east-1"
+
+    def stop(self) -> None:
+        """Kills the server."""
+        self._server.stop()
+
+    def remove(self) -> None:
+        """Kills the server and removes all it held."""
+        self.stop()
+        shutil.rmtree(self._folder)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports which nothing listens on, nor on the port 10000 above (SeaweedFS opens both)."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.SystemRandom().randrange(
+            12_000, 22_000
+        )  # below what systems hand out for outgoing connections
+        if port not in ports and _is_free(port) and _is_free(port + 10_000):
+            ports.append(port)
+    return ports
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def postgres_processes(home: Path) -> list[psutil.Process]:
+    """The living PostgreSQL processes of a maskloom home."""
+    data = (home / "postgres").resolve() / "data"
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.name() == "postgres" and Path(process.cwd()) == data:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def remove_home(home: Path) -> None:
+    """Kills the PostgreSQL of a maskloom home and removes all that the home held."""
+    for process in postgres_processes(home):
+        process.kill()
+    while postgres_processes(home):
+        time.sleep(0.01)
+    shutil.rmtree(
+        (home / "postgres").resolve(), ignore_errors=True
+    )  # a link, when root's home is closed to others
+    shutil.rmtree(home)
