@@ -17,6 +17,7 @@ import psutil
 import psycopg2
 import pytest
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from maskloom.platform.embedded import EmbeddedPostgres
@@ -254,22 +255,32 @@ def test_a_home_with_a_long_or_odd_name(maskloom_home: Path) -> None:
         home = maskloom_home / name
         postgres = EmbeddedPostgres(home)
         url = postgres.ensure()
-        (sockets,) = (
-            Path(value)
-            for value in psycopg2.extensions.parse_dsn(url.replace("+psycopg2", "")).values()
-            if "/" in value
-        )
+        sockets = Path(str(make_url(url).query["host"]))
         assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
         kill_postmaster(home)
         assert postgres.ensure() == url
         postgres.release()
         assert not sockets.exists()
-        sockets.mkdir(mode=0o777)
+        sockets.mkdir(mode=0o700)
+        os.chown(sockets, (home / "postgres").stat().st_uid, -1)
         sockets.chmod(0o777)
-        with pytest.raises(CatalogUnavailable, match=str(sockets)) as caught:
-            postgres.ensure()
-        assert "Remove" in caught.value.hint
+        expect_refusal(postgres, sockets)
         sockets.rmdir()
+        sockets.symlink_to(maskloom_home)
+        expect_refusal(postgres, sockets)
+        sockets.unlink()
+        if os.geteuid() == 0:
+            sockets.mkdir(mode=0o700)
+            os.chown(sockets, 12345, -1)
+            expect_refusal(postgres, sockets)
+            sockets.rmdir()
+
+
+def expect_refusal(postgres: EmbeddedPostgres, sockets: Path) -> None:
+    """Somebody else has put something where the socket's folder should be."""
+    with pytest.raises(CatalogUnavailable, match=str(sockets)) as caught:
+        postgres.ensure()
+    assert "Remove" in caught.value.hint
 
 
 def test_data_of_a_version_that_is_not_installed(maskloom_home: Path) -> None:

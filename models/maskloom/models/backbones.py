@@ -57,10 +57,12 @@ class Backbone(nn.Module):
     def __init__(self, features: nn.Module, name: str) -> None:
         super().__init__()
         strides = list(features.feature_info.reduction())
-        if not set(STRIDES) <= set(strides) or str(getattr(features, "output_fmt", "NCHW")) == "NHWC":
+        layout = getattr(features, "output_fmt", "NCHW")
+        if not set(STRIDES) <= set(strides) or layout != "NCHW":
             raise ModelError(
-                f"Backbone '{name}' gives features at strides {strides}, and Inf-Net needs channels-first features at "
-                f"{list(STRIDES)}: choose a convolutional backbone such as {_LITE0}, resnet50, res2net50d or vgg16."
+                f"Backbone '{name}' gives {layout} features at strides {strides}, and Inf-Net needs NCHW features at "
+                f"{list(STRIDES)}: choose a convolutional backbone such as {_LITE0}, resnet50, res2net50d or "
+                "vgg16."
             )
         self.features = features
         self._picks = [strides.index(stride) for stride in STRIDES]

@@ -89,10 +89,7 @@ class _Normalise(torch.autograd.Function):
         sums = torch.stack([for_weight, for_bias])
         dist.all_reduce(sums)
         sums /= features.numel() / features.shape[1] * dist.get_world_size()
-        inverse = torch.rsqrt(variance + ctx.eps)
-        slope = weight * inverse.square() * sums[0]
-        offset = weight * inverse * sums[1] - slope * mean
-        per_channel = (1, -1, 1, 1)
-        shared = torch.addcmul(offset.view(per_channel), features, slope.view(per_channel))
+        slope, offset = sums * weight * torch.rsqrt(variance + ctx.eps)
+        shared = F.batch_norm(features, mean, variance, slope, offset, training=False, eps=ctx.eps)
         # for_weight and for_bias stay this worker's own: DDP averages them with the others.
         return direct.sub_(shared), for_weight, for_bias, None

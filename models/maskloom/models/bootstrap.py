@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from maskloom.models.errors import ModelError
 from maskloom.models.metrics import SliceMeasures, threshold_curves
-from numpy.typing import NDArray
 
 _PLAIN_MEANS = (
     "dice",

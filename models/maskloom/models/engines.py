@@ -88,6 +88,8 @@ def make(network: InfNet, parameters: PredictionParameters, device: torch.device
     device."""
     if parameters.engine == "torch":
         return TorchEngine(network, parameters.precision, device)
+    if parameters.engine == "auto":
+        raise ModelError("The prediction engine 'auto' has to be settled as 'torch' or 'openvino' first.")
     if device.type != "cpu":
         raise ModelError(
             f"The prediction engine 'openvino' runs on the CPU, not on '{device}': set it to 'torch'."

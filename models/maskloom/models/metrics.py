@@ -33,11 +33,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from maskloom.models.errors import ModelError
 from monai.metrics.hausdorff_distance import compute_hausdorff_distance
 from numpy.typing import NDArray
 from py_sod_metrics import MAE, Emeasure, Smeasure
 from scipy import ndimage
+
+from maskloom.models.errors import ModelError
 
 HALF = 128
 """The grey value from which a pixel counts as lesion, "at 0.5"."""
@@ -166,14 +167,14 @@ def _grey(prediction: NDArray[np.uint8] | NDArray[np.floating], *, stretch: bool
 
 def _salient_object_measures(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> tuple[float, float, float]:
     """S-measure (alpha 0.5), E-measure (mean over thresholds) and MAE."""
+    probability = grey / 255
     structure, alignment, error = Smeasure(alpha=0.5), Emeasure(), MAE()
     # Smeasure splits the slice at the mask's centre and has no value for an empty quarter.
     bottom, right = (int(c) + 2 > n for c, n in zip(_centre(truth), truth.shape, strict=True))
     edge = ((0, bottom), (0, right))
-    structure.step(np.pad(grey / 255, edge), np.pad(truth, edge), normalize=False)
-    # Emeasure multiplies by 255 and cuts: half a step more, lest rounding takes it to the value below.
-    alignment.step(np.minimum(grey + 0.5, 255) / 255, truth, normalize=False)
-    error.step(grey / 255, truth, normalize=False)
+    structure.step(np.pad(probability, edge), np.pad(truth, edge), normalize=False)
+    alignment.step(probability, truth, normalize=False)
+    error.step(probability, truth, normalize=False)
     e_measure = alignment.get_results()["em"]["curve"].mean()
     return float(structure.get_results()["sm"]), float(e_measure), float(error.get_results()["mae"])
 

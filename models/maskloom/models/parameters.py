@@ -99,5 +99,7 @@ class PredictionParameters:
     """Min-max stretch each map to 0..1, as the published program does: a slice without lesions then gets
     one."""
     batch_size: int = 8
-    engine: Literal["torch", "openvino"] = "torch"
+    engine: Literal["auto", "torch", "openvino"] = "torch"
+    """`auto` becomes `openvino` when a run is created on a machine that has it and no GPU, else `torch`; a run then keeps
+    its engine. OpenVINO takes seconds to take in new weights, so it pays for large groups only."""
     precision: Precision = "fp32"

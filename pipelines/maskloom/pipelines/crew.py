@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,13 @@ import psutil
 from maskloom.pipelines.jobs import (
     EvaluateJob,
     LabelJob,
+    SliceEvaluation,
     SliceLabel,
     TrainJob,
     TrainResult,
     WorkerSettings,
 )
-from maskloom.platform import cluster, failpoints
+from maskloom.platform import cluster
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.errors import MaskloomError, SettingsError, WorkerLost
 
@@ -71,7 +71,7 @@ class Crew:
                 continue
             if result.digest is None:
                 if result.saved is not None:
-                    self._keep(work, result.saved)
+                    work.save_progress(result.saved)
                 work.stop.check()
                 raise AssertionError("a trainer stopped although nobody asked")
             return result
@@ -90,24 +90,17 @@ class Crew:
             if now - saved_at > SAVE_LABELS_EVERY_S:
                 saved_at = now
                 content = json.dumps([asdict(label) for label in found.values()]).encode()
-                self._keep(work, self._platform.objects.put(content))
+                work.save_progress(self._platform.objects.put(content))
         return [found[digest] for digest in job.slices]
 
-    def evaluate(
-        self, job: EvaluateJob, work: Work
-    ) -> tuple[dict[str, dict[str, float]], tuple[dict[str, Any], ...]]:
-        """The estimates of every measure over the pairs of `job`, and the measures of each pair in order."""
-        from maskloom.models import metrics  # noqa: PLC0415 - loads torch
-
+    def evaluate(self, job: EvaluateJob, work: Work) -> list[SliceEvaluation]:
+        """The measures of each pair of `job`, in its order."""
         parts = self._parts(job.pairs, job.prediction.batch_size)
-        results = dict(self._spread("evaluate", [replace(job, pairs=part) for part in parts], work))
-        measures = [measure for index in range(len(parts)) for measure in results[index]]
-        estimates = {name: asdict(value) for name, value in metrics.summarise(measures).items()}
-        rows = tuple(
-            {"slice": image, **metrics.figures(measure)}
-            for (image, _), measure in zip(job.pairs, measures, strict=True)
-        )
-        return estimates, rows
+        results: dict[int, list[SliceEvaluation]] = {}
+        for index, part in self._spread("evaluate", [replace(job, pairs=part) for part in parts], work):
+            results[index] = part
+            work.report(sum(len(found) for found in results.values()), len(job.pairs))
+        return [row for index in range(len(parts)) for row in results[index]]
 
     def close(self) -> None:
         """End all actors."""
@@ -147,7 +140,7 @@ class Crew:
             status.step, status.total, loss=status.loss, dice=status.dice, images_per_s=status.images_per_s
         )
         if status.saved not in {None, saved}:
-            self._keep(work, status.saved)
+            work.save_progress(status.saved)
         return status.saved or saved
 
     def _stop_gang_if_asked(self, results: list[Any], work: Work) -> None:
@@ -174,9 +167,9 @@ class Crew:
         return False
 
     def _make_gang(self) -> list[Any]:
-        from maskloom.pipelines.workers.trainer import Trainer  # noqa: PLC0415 - loads torch
-
         import ray  # noqa: PLC0415
+
+        from maskloom.pipelines.workers.trainer import Trainer  # noqa: PLC0415 - loads torch
 
         gang = [self._start(Trainer, rank) for rank in range(self._workers)]
         rendezvous = self._rendezvous() if self._workers > 1 else None
@@ -213,10 +206,6 @@ class Crew:
         # Whole batches, cut alike whoever works on them: the network's result depends a little on its batch.
         size = batch_size * BATCHES_PER_TASK
         return [items[start : start + size] for start in range(0, len(items), size)]
-
-    def _keep(self, work: Work, saved: str) -> None:
-        work.save_progress(saved)
-        failpoints.reach("progress_saved", work.kind)
 
     @property
     def _local(self) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +41,15 @@ class Finished:
     measures: dict[str, Any] | None
 
 
+def settled(recipe: Recipe, platform: Platform) -> Recipe:
+    """`recipe` with its prediction engine settled for the machines that will run it: a run never changes engines."""
+    if recipe.prediction.engine != "auto":
+        return recipe
+    on_cpu = platform.settings.ray_address is None and shutil.which("nvidia-smi") is None
+    engine = "openvino" if on_cpu and importlib.util.find_spec("openvino") else "torch"
+    return recipes.with_settings(recipe, [f"prediction.engine={engine}"])
+
+
 def create(platform: Platform, recipe: Recipe, dataset: str, seed: int) -> tuple[Run, bool]:
     """The run of `recipe` on `dataset` as it stands, and whether it is new: the same recipe, data and seed are the same run.
 
@@ -63,10 +74,11 @@ def create(platform: Platform, recipe: Recipe, dataset: str, seed: int) -> tuple
         ]
         labelled = labels.add_version(connection, dataset, None, experts, Split.LABELLED)
         unlabelled = labels.add_version(connection, dataset, None, pool, Split.UNLABELLED)
-        identity = {"recipe": recipe, "labelled": labelled, "pool": unlabelled, "seed": seed}
+        stored = recipes.RECIPE.dump_python(settled(recipe, platform), mode="json")
+        identity = {"recipe": stored, "labelled": labelled, "pool": unlabelled, "seed": seed}
         run = Run(
             id=fingerprint(identity)[:12],
-            recipe=recipes.RECIPE.dump_python(recipe, mode="json"),
+            recipe=stored,
             dataset=dataset,
             seed=seed,
             labelled=labelled,
@@ -85,7 +97,38 @@ def create(platform: Platform, recipe: Recipe, dataset: str, seed: int) -> tuple
 def drive(platform: Platform, run: Run, *, workers: int, observer: Observer, stop: Stop) -> Finished:
     """Go through `run` to its end; what is committed is replayed. Raises RunBusy when another process drives it."""
     lease = _take(platform, run)
-    keeper = LeaseKeeper(platform.database, lease, lambda connection: _obey(connection, run, stop))
+    with flowing(
+        platform,
+        run,
+        lease,
+        workers=workers,
+        observer=observer,
+        stop=stop,
+        on_beat=lambda connection: _obey(connection, run, stop),
+    ) as flow:
+        try:
+            finished = _method(flow, run, platform)
+            _record(platform, run, "finished", {"final_checkpoint": finished.model.digest})
+        except Exception as error:
+            if not isinstance(error, MaskloomError) or error.exit_code not in _NOT_FAILED:
+                _record(platform, run, "failed", {"error": f"{type(error).__name__}: {error}"})
+            raise
+    return finished
+
+
+@contextmanager
+def flowing(
+    platform: Platform,
+    run: Run,
+    lease: leases.Lease,
+    *,
+    workers: int,
+    observer: Observer,
+    stop: Stop,
+    on_beat: Callable[[Connection], None] = lambda _connection: None,
+) -> Iterator[Flow]:
+    """A flow for steps of `run`, as long as `lease` is kept; then its actors end and the lease is released."""
+    keeper = LeaseKeeper(platform.database, lease, on_beat)
     crew = Crew(platform, workers)
     work = Work(
         platform=platform,
@@ -96,17 +139,11 @@ def drive(platform: Platform, run: Run, *, workers: int, observer: Observer, sto
         say=keeper.say,
     )
     try:
-        finished = _method(Flow(platform, run, work, keeper, stop), run, platform)
-        _record(platform, run, "finished", {"final_checkpoint": finished.model.digest})
-    except Exception as error:
-        if not isinstance(error, MaskloomError) or error.exit_code not in _NOT_FAILED:
-            _record(platform, run, "failed", {"error": f"{type(error).__name__}: {error}"})
-        raise
+        yield Flow(platform, run, work, keeper, stop)
     finally:
         crew.close()
         keeper.close()
         platform.database.transaction(lambda connection: leases.release(connection, lease))
-    return finished
 
 
 _NOT_FAILED = {Stopped.exit_code, RunBusy.exit_code}  # stopped, or worth another try as it is
@@ -121,14 +158,18 @@ def _method(flow: Flow, run: Run, platform: Platform) -> Finished:
     pairs = pairs_of(platform, run.dataset, Split.TEST)
     if not pairs:
         return Finished(model=model, measures=None)
-    return Finished(model=model, measures=flow.do(evaluation(run, model, Split.TEST, pairs)).estimates)
+    return Finished(
+        model=model, measures=flow.do(evaluation(run, model, run.dataset, Split.TEST, pairs)).estimates
+    )
 
 
-def evaluation(run: Run, model: Trained, split: Split, pairs: tuple[tuple[str, str], ...]) -> Evaluate:
-    """The step that measures `model` on `pairs`."""
+def evaluation(
+    run: Run, model: Trained, dataset: str, split: Split, pairs: tuple[tuple[str, str], ...]
+) -> Evaluate:
+    """The step that measures `model` on `pairs`, which are those of `split` in `dataset`."""
     recipe = recipes.RECIPE.validate_python(run.recipe)
     return Evaluate(
-        dataset=run.dataset,
+        dataset=dataset,
         split=split,
         pairs=pairs,
         network=recipe.network,
@@ -178,7 +219,9 @@ def find(platform: Platform, prefix: str) -> Run:
         newest = ", ".join(run.id for run in every[:5])
         raise UnknownName(
             f"{'several runs start' if found else 'no run starts'} with {prefix!r}",
-            hint=f"The newest runs: {newest}." if newest else "There is no run yet: start one with `maskloom run`.",
+            hint=f"The newest runs: {newest}."
+            if newest
+            else "There is no run yet: start one with `maskloom run`.",
         )
     return found[0]
 
@@ -214,4 +257,3 @@ def stopping_on_signals(stop: Stop) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-

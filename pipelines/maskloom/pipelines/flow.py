@@ -3,7 +3,7 @@
 A step is a frozen value; its key is the fingerprint of its kind, its logic version, its parameters and its inputs' digests.
 `Flow.do` returns a committed output at once. Otherwise it takes the step's lease (whose epoch grows), runs the step, which puts
 its blobs into the object store, and then commits output and facts in one transaction that checks the epoch. Killed anywhere,
-the next start replays what was committed and goes on. Where the results come from is `steps/`; in which order, `semi_inf_net.py`.
+the next start replays what was committed and goes on. What the steps do is in `steps/`, and their order in `semi_inf_net.py`.
 """
 
 from __future__ import annotations

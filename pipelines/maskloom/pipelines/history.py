@@ -1,4 +1,4 @@
-"""The story of every mask of a run: what `maskloom show`, the exports and the report say of one. Reads facts, makes none."""
+"""The story of every mask of a run: what `maskloom show`, the exports and the report say of one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MaskRecord:
     mask: str
     label: str
     stage: str
-    """`round 3`, `final` (the finished network's pass over the pool), or `expert` and `review` where a person drew it."""
+    """`round 3`, `final` (the finished network's pass), or `expert` and `review` where a person drew it."""
     round: int | None
     checkpoint: str | None
     """The network that drew it; None where a person did."""
@@ -47,7 +47,8 @@ class MaskRecord:
 def labels_of_run(platform: Platform, run: Run) -> list[MaskRecord]:
     """THE mask of every slice of `run` that has one, by split, volume and position.
 
-    A person's mask goes before a network's (`LabelKind`), and of two of a kind the later: the final pass before a round.
+    A person's mask goes before a network's (`LabelKind`), and of two of a kind the later: the final pass
+    before a round.
     """
     rows = platform.database.transaction(lambda connection: provenance.masks(connection, run))
     chosen: dict[str, MaskRecord] = {}

@@ -69,12 +69,13 @@ class LabelJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceLabel:
-    """A soft mask that was stored for a slice, and its scores (`facts.LabelVersion`)."""
+    """A soft mask that was stored for a slice, its scores (`facts.LabelVersion`), and its share of the network's time."""
 
     slice: str
     mask: str
     size_bytes: int
     scores: dict[str, float]
+    compute_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,16 @@ class EvaluateJob:
     prediction: PredictionParameters
     checkpoint: str
     pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceEvaluation:
+    """A slice's soft mask as it was predicted and stored, and how well it agrees (`models.metrics.SliceMeasures`)."""
+
+    slice: str
+    prediction: str
+    size_bytes: int
+    measures: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """All hyper-parameters, as data. A recipe is a frozen value; `--set key=value` makes another one of it.
 
-`semi-inf-net` has the paper's figures (Fan et al., IEEE TMI 39(8), 2020) without the published program's mistakes, each of which
-is an option where it makes sense: `bce=published`, `schedule=published`, `epochs_one_short=true`, `prediction.stretch=true`.
+`semi-inf-net` has the paper's figures (Fan et al., IEEE TMI 39(8), 2020) without the published program's mistakes, which are
+options where that makes sense: `bce=published`, `schedule=published`, `epochs_one_short=true`, `prediction.stretch=true`.
 `semi-inf-net-quick` and `supervised` are ours, for two CPU cores (docs/benchmarks/real-data.md says how they were chosen).
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import reduce
 from typing import Any, Literal, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -75,7 +76,9 @@ RECIPE: TypeAdapter[Recipe] = TypeAdapter(Recipe)
 
 _PAPER = TrainingParameters(epochs=100, batch_size=24, learning_rate=1e-4, schedule="step")
 
-_QUICK_AUGMENT = AugmentParameters(flip_horizontal=True, flip_vertical=True, gamma=1.4, rotate_degrees=10, zoom=0.1)
+_QUICK_AUGMENT = AugmentParameters(
+    flip_horizontal=True, flip_vertical=True, gamma=1.4, rotate_degrees=10.0, zoom=0.1
+)
 _QUICK = TrainingParameters(
     steps=400,
     batch_size=10,
@@ -143,6 +146,22 @@ def keys(recipe: Recipe) -> list[str]:
     return [key for key in _keys(recipe, "") if key != "method"]
 
 
+def values(recipe: Recipe) -> dict[str, Any]:
+    """Every key that `--set` knows, with its value in this recipe."""
+    return {key: reduce(getattr, key.split("."), recipe) for key in keys(recipe)}
+
+
+def closest(recipe: Recipe) -> tuple[str, dict[str, Any]]:
+    """The name of the recipe that `recipe` was made of, and the values that `--set` gave it."""
+    own = values(recipe)
+    changes = {
+        name: {key: value for key, value in own.items() if values(known)[key] != value}
+        for name, known in RECIPES.items()
+        if type(known) is type(recipe)
+    }
+    return min(changes.items(), key=lambda change: len(change[1]))
+
+
 def check(recipe: Recipe) -> None:
     """Raise SettingsError when values do not go together."""
     for stage, training in stages(recipe).items():
@@ -160,7 +179,9 @@ def check(recipe: Recipe) -> None:
             if value is not None and value < 1:
                 raise SettingsError(f"{stage}.{name} is {value}", hint="It must be at least 1.")
         if not training.scales or min(training.scales) <= 0:
-            raise SettingsError(f"{stage}.scales is {training.scales}", hint="Scales are positive, such as [1.0].")
+            raise SettingsError(
+                f"{stage}.scales is {training.scales}", hint="Scales are positive, such as [1.0]."
+            )
     if recipe.prediction.size % 32 or recipe.prediction.size <= 0:
         raise SettingsError("prediction.size must be a positive multiple of 32", hint="For instance 352.")
     if isinstance(recipe, SemiInfNet) and recipe.sampler.group_size < 1:
@@ -191,7 +212,9 @@ def _with_value(root: Recipe, record: Any, key: str, path: list[str], value: str
         return replace(record, **{name: TypeAdapter(wanted).validate_python(_parsed(value))})
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
-        raise SettingsError(f"--set {key}={value}: {problem}", hint=f"It is {getattr(record, name)!r} now.") from None
+        raise SettingsError(
+            f"--set {key}={value}: {problem}", hint=f"It is {getattr(record, name)!r} now."
+        ) from None
 
 
 def _parsed(value: str) -> Any:

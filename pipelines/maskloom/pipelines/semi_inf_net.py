@@ -1,9 +1,9 @@
 """READ FIRST: the whole of Semi-Inf-Net, on one page (Fan et al., IEEE TMI 39(8), 2020, section III-E and algorithm 1).
 
-Train Inf-Net on the expert masks. Then, round by round, let the newest network label a group of unlabelled slices, take what the
-gate lets through into the training set, and fine-tune on all of it. When the pool is empty, train anew on the pseudo labels alone
-and finish on the expert masks. Each `flow.do` is durable: done once, whatever dies (`flow.py`). What a step does is in `steps/`,
-and every number is in `recipes.py`.
+Train Inf-Net on the expert masks. Then, round by round, let the newest network label a group of unlabelled slices, take what
+the gate lets through into the training set, and fine-tune on all of it. When the pool is empty, train anew on the pseudo labels
+alone and finish on the expert masks. Each `flow.do` is durable: done once, whatever dies (`flow.py`). What a step does is in
+`steps/`, and every number is in `recipes.py`.
 """
 
 from __future__ import annotations

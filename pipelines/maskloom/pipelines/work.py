@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from maskloom.pipelines.crew import Crew
 from maskloom.pipelines.datasets import Datasets
+from maskloom.platform import failpoints
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases
 from maskloom.platform.errors import LeaseLost, MaskloomError
@@ -103,7 +104,9 @@ class Work:
     def saved_digest(self) -> str | None:
         """The blob that an earlier attempt at this step left as its progress."""
         lease = self._held()
-        return self.platform.database.transaction(lambda c: leases.progress(c, lease.name))
+        digest = self.platform.database.transaction(lambda c: leases.progress(c, lease.name))
+        # Another step that saved the very same content deletes it when it ends: then this one starts over.
+        return digest if digest is not None and self.platform.objects.has(digest) else None
 
     def save_progress(self, digest: str) -> None:
         """Keep the stored blob `digest` as how far this step is; the one before is dropped."""
@@ -114,6 +117,7 @@ class Work:
             raise LeaseLost(
                 f"another process took over {lease.name[:17]}", hint="Run `maskloom resume` to follow it."
             ) from None
+        failpoints.reach("progress_saved", self.kind)
         if before is not None and before != digest:
             self.platform.objects.delete(before)
 

@@ -54,7 +54,10 @@ class Cluster:
                 )
             else:
                 ray.init(
-                    address=self.address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False
+                    address=self.address,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    configure_logging=False,
                 )
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ClusterUnavailable(
@@ -133,7 +136,9 @@ def run_tasks(
             try:
                 result = ray.get(reference)
             except RayActorError as error:
-                lost = [task] + [running.pop(other)[0] for other in list(running) if running[other][1] == place]
+                lost = [task] + [
+                    running.pop(other)[0] for other in list(running) if running[other][1] == place
+                ]
                 deaths[task] += 1
                 if deaths[task] >= MAX_DEATHS:
                     raise WorkerLost(

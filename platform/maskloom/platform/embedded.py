@@ -179,7 +179,10 @@ def _create(place: Place) -> None:
 
 
 def _run(place: Place, program: str, *arguments: str, inherit: int | None = None) -> None:
-    """Runs one of PostgreSQL's programs as the server's user, out of reach of the terminal's Ctrl-C."""
+    """Runs one of PostgreSQL's programs as the server's user.
+
+    `pg_ctl start` gives the server a session of its own, out of reach of the terminal's Ctrl-C.
+    """
     done = subprocess.run(
         [place.binaries / program, *arguments],
         cwd=place.folder,
@@ -190,7 +193,6 @@ def _run(place: Place, program: str, *arguments: str, inherit: int | None = None
         text=True,
         errors="replace",
         check=False,
-        start_new_session=True,
         pass_fds=() if inherit is None else (inherit,),
         user=place.user.pw_uid if place.user else None,
         group=place.user.pw_gid if place.user else None,

@@ -4,8 +4,6 @@ A message says what was wrong and where; the hint says what to do about it. All 
 `pickle`, because Ray actors raise them in other processes.
 """
 
-# ruff: noqa: N818 - `ObjectMissing` names what happened; `ObjectMissingError` would say it twice.
-
 from __future__ import annotations
 
 import errno
@@ -92,12 +90,18 @@ class UnknownName(MaskloomError):
     exit_code = 2
 
 
-def disk_hint(error: OSError) -> str:
-    """What to do about a file operation that failed, by its `errno`."""
+class OutputUnwritable(MaskloomError):
+    """A file or folder that a command was told to write cannot be written."""
+
+
+def disk_hint(
+    error: OSError, elsewhere: str = "point MASKLOOM_HOME or MASKLOOM_OBJECTS_URL to another"
+) -> str:
+    """What to do about a failed file operation, by its `errno`; `elsewhere`: how to take another place."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return "The disk is full: free some space, or point MASKLOOM_HOME or MASKLOOM_OBJECTS_URL to another."
+        return f"The disk is full: free some space, or {elsewhere}."
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return "Let this user write there, or point MASKLOOM_HOME or MASKLOOM_OBJECTS_URL to another."
+        return f"Let this user write there, or {elsewhere}."
     if error.errno in {errno.ENOTDIR, errno.EEXIST}:
         return "A file stands where a folder is needed: move it away, or choose another folder."
     return "Check that the disk is mounted and healthy, then run the same command again."

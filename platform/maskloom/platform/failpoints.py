@@ -1,6 +1,7 @@
 """Places where a test may kill this process: the step protocol is tested by dying at each of them.
 
 MASKLOOM_FAILPOINT=NAME[:KIND[:N]] kills the process with SIGKILL when it reaches NAME (for a step of KIND) for the N-th time.
+With MASKLOOM_FAILPOINT_SIGNAL=SIGSTOP it stops there instead, so that something else can be killed at that very moment.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _reached: Counter[str] = Counter()
 
 
 def reach(name: str, kind: str) -> None:
-    """Die here if the environment asks for it."""
+    """Die (or stop) here if the environment asks for it."""
     wanted = os.environ.get("MASKLOOM_FAILPOINT")
     if wanted is None:
         return
@@ -25,4 +26,4 @@ def reach(name: str, kind: str) -> None:
         return
     _reached[name] += 1
     if _reached[name] == int(times or 1):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.Signals[os.environ.get("MASKLOOM_FAILPOINT_SIGNAL", "SIGKILL")])

@@ -24,26 +24,25 @@ def plain(value: Any) -> Any:
         return plain(value.value)
     if value is None or isinstance(value, str | int):
         return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise TypeError(f"{value} has no canonical form")
+    if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            raise TypeError("only dictionaries with string keys have a canonical form")
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: plain(item) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        if hasattr(value, "digest"):
-            return value.digest
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    raise TypeError(f"a {type(value).__name__} has no canonical form")
+        fields = dataclasses.fields(value)
+        content = [field for field in fields if field.name == "digest"] or fields
+        named = {field.name: plain(getattr(value, field.name)) for field in content}
+        return named.get("digest", named)
+    raise TypeError(f"{value!r:.80} has no canonical form")
 
 
 def canonical(value: Any) -> str:
     """The one JSON text of `value`: sorted keys, no spaces."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return json.dumps(
+        plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
+    )
 
 
 def fingerprint(value: Any) -> str:

@@ -12,7 +12,6 @@ import os
 import pwd
 import re
 import shutil
-import stat
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -73,7 +72,7 @@ class Place:
         except FileNotFoundError:
             return False
         owner = os.geteuid() if self.user is None else self.user.pw_uid
-        return stat.S_ISDIR(status.st_mode) and status.st_uid == owner and not status.st_mode & 0o077
+        return status.st_uid == owner and not status.st_mode & 0o077  # a link fails by its mode
 
     def remove_socket_folder(self) -> None:
         """Leaves nothing outside the home behind a stopped server."""

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from maskloom.models.bootstrap import paired_difference, summarise
 from maskloom.models.errors import ModelError
 from maskloom.models.metrics import SliceMeasures, measure_slice
@@ -22,7 +23,7 @@ def predicting(share: float, grey: int = 255) -> SliceMeasures:
 
 
 def test_the_best_threshold_is_the_sets_not_each_slices() -> None:
-    # One map is perfect up to grey 100 and then empty; the other covers everything up to there, then is perfect.
+    # One map is perfect up to grey 100, then empty; the other covers all up to there, and then is perfect.
     low = measure_slice((MASK // 255 * 100).astype(np.uint8), MASK)
     high = measure_slice(np.maximum(MASK, 100), MASK)
     dice_of_all = 2 * 100 / (100 + 400)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import py_sod_metrics
 import pytest
+
 from maskloom.models.bootstrap import summarise
 from maskloom.models.errors import ModelError
 from maskloom.models.metrics import SliceMeasures, measure_slice, threshold_curves
@@ -44,6 +45,18 @@ def test_four_pixel_lesion_by_hand() -> None:
     assert dice.tolist() == pytest.approx([8 / 104] + [3 / 4] * 200 + [0] * 55)
     assert sensitivity.tolist() == pytest.approx([1] + [3 / 4] * 200 + [0] * 55)
     assert specificity.tolist() == pytest.approx([0] + [95 / 96] * 200 + [1] * 55)
+
+
+def test_e_measure_equals_its_definition_pixel_by_pixel() -> None:
+    mask = blob(5)
+    prediction = cv2.GaussianBlur(mask * np.uint8(255), (0, 0), 5)
+    expected = []
+    for threshold in range(256):
+        kept = (prediction >= threshold).astype(float)
+        a, b = kept - kept.mean(), mask - mask.mean()
+        alignment = 2 * a * b / (a * a + b * b)
+        expected.append(((alignment + 1) ** 2 / 4).sum() / (mask.size - 1))
+    assert measure_slice(prediction, mask).e_measure == pytest.approx(np.mean(expected), abs=1e-9)
 
 
 @pytest.mark.parametrize("published", [False, True])

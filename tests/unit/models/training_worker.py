@@ -11,6 +11,10 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from timm.layers import BatchNormAct2d
+from torch import Tensor, nn
+
+from maskloom.models.batch_norm import synchronise
 from maskloom.models.infnet import build
 from maskloom.models.parameters import AugmentParameters, NetworkParameters, TrainingParameters
 from maskloom.models.training import Training
@@ -19,17 +23,17 @@ from maskloom.models.training_data import TrainingData
 PARAMETERS = TrainingParameters(
     steps=10,
     batch_size=4,
-    size=64,
-    scales=(1.0, 1.5),
+    size=96,
+    scales=(0.67, 1.0, 1.33),
     scale_choice="one",
-    learning_rate=1e-3,
+    learning_rate=1e-4,
     schedule="cosine",
     average=0.9,
     augment=AugmentParameters(flip_horizontal=True, gamma=1.3, rotate_degrees=10),
 )
 
 
-def blobs(count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+def blobs(count: int, size: int) -> tuple[Tensor, Tensor]:
     """Bright discs on noise, and their masks: uint8 (count, 1, size, size)."""
     random = torch.Generator().manual_seed(5)
     rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
@@ -41,20 +45,41 @@ def blobs(count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     return (noise + 120 * inside).to(torch.uint8), (255 * inside).to(torch.uint8)
 
 
+def normalise(rank: int, world: int) -> dict[str, Tensor]:
+    """A float64 batch through two batch norms, forwards and backwards; this worker's share of it."""
+    torch.manual_seed(8)
+    features, upstream = torch.randn(2, 6, 5, 7, 7, dtype=torch.float64)
+    norms = nn.Sequential(nn.BatchNorm2d(5), BatchNormAct2d(5)).double()
+    for norm in norms:
+        nn.init.uniform_(norm.weight)
+        nn.init.uniform_(norm.bias)
+    if world > 1:
+        synchronise(norms)
+    share = 6 // world
+    own = slice(rank * share, (rank + 1) * share)
+    inputs = (2 * features + 1)[own].requires_grad_()
+    outputs = norms(inputs)
+    outputs.backward(upstream[own])
+    assert inputs.grad is not None
+    weights = {f"gradient of {name}": p.grad for name, p in norms.named_parameters()}
+    return {"outputs": outputs.detach(), "inputs": inputs.grad, **norms.state_dict(), **weights}
+
+
 def main(rank: int, world: int, meeting: Path, output: Path) -> None:
     warnings.simplefilter("error")
     torch.set_num_threads(1)
     if world > 1:
         dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=world)
-    data = TrainingData(size=64)
-    data.append(*blobs(9, 64))
+    data = TrainingData(size=96)
+    data.append(*blobs(9, 96))
     network = build(NetworkParameters())
     curves = []
     for seed in (3, 4):
         training = Training(network, PARAMETERS, data, seed, rank=rank, world=world)
         reports = [training.step() for _ in range(training.total_steps)]
         curves.append([(report.loss, report.dice, report.images) for report in reports])
-    torch.save({"curves": curves, "weights": training.weights()}, output / f"{world}-{rank}.pt")
+    seen = {"curves": curves, "weights": training.weights(), "norm": normalise(rank, world)}
+    torch.save(seen, output / f"{world}-{rank}.pt")
     if world > 1:
         dist.destroy_process_group()
 

@@ -80,7 +80,8 @@ class _Refused:
 def ingest(platform: Platform, intake: Intake, on_progress: Callable[[int, int], None]) -> IngestReport:
     """Ingest everything below `intake.images`; `on_progress(done, total)` is called now and then.
 
-    Raises SettingsError when masks are missing or given where there can be none, SourceUnreadable when a folder cannot be listed.
+    Raises SettingsError when masks are missing or given where there can be none, SourceUnreadable for a folder that cannot be
+    listed.
     """
     if (intake.masks is None) != (intake.split is Split.UNLABELLED):
         raise SettingsError(
@@ -120,7 +121,7 @@ def _examine(intake: Intake, name: str, mask_name: str | None) -> _Candidate | _
         if intake.masks is not None:
             if mask_name is None:
                 raise BadImage(f"There is no mask {_stem(name)}.png for this slice.")
-            mask = read_mask(intake.masks.read(mask_name), mask_name, decoded.pixels.shape)
+            mask = read_mask(intake.masks.read(mask_name), mask_name, (decoded.height, decoded.width))
     except (BadImage, SourceUnreadable) as error:
         return _Refused(source=name, reason=str(error), data=data)
     return _Candidate(
@@ -151,9 +152,7 @@ def _take_in(
     platform.objects.put_many([item.image for item in candidates])
     masked = [item for item in candidates if item.mask is not None]
     masks = platform.objects.put_many([item.mask for item in masked if item.mask is not None])
-    labelled = {
-        item.slice.name: _expert_label(item, mask) for item, mask in zip(masked, masks, strict=True)
-    }
+    labelled = {item.slice.name: _expert_label(item, mask) for item, mask in zip(masked, masks, strict=True)}
 
     def insert(connection: Connection) -> tuple[list[_Candidate], list[LabelVersion], list[_Refused]]:
         _one_ingest_at_a_time(connection, intake.dataset)
@@ -164,9 +163,7 @@ def _take_in(
         has = labels.by_digest(connection, [label.digest for label in wanted])
         drawn = [label for label in wanted if label.digest not in has]
         rows = [(item.slice.digest, len(item.image), item.media_type) for item in new]
-        rows += [
-            (mask, len(item.mask or b""), "image/png") for item, mask in zip(masked, masks, strict=True)
-        ]
+        rows += [(mask, len(item.mask or b""), "image/png") for item, mask in zip(masked, masks, strict=True)]
         slices.add_blobs(connection, rows)
         slices.add_slices(connection, [item.slice for item in new])
         labels.add_labels(connection, drawn)
@@ -190,7 +187,9 @@ def _without_duplicates(
     for item in candidates:
         earlier = known.setdefault(item.slice.digest, item.slice)
         if earlier.split != intake.split:
-            reason = f"The same slice is in the split {earlier.split} as {earlier.name}: that would be a leak."
+            reason = (
+                f"The same slice is in the split {earlier.split} as {earlier.name}: that would be a leak."
+            )
         elif earlier.name != item.slice.name:
             reason = f"The content is the same as that of {earlier.name}: remove one of the two."
         else:
@@ -201,7 +200,12 @@ def _without_duplicates(
 
 
 def _expert_label(item: _Candidate, mask: str) -> LabelVersion:
-    identity = {"dataset": item.slice.dataset, "slice": item.slice.digest, "mask": mask, "kind": LabelKind.EXPERT}
+    identity = {
+        "dataset": item.slice.dataset,
+        "slice": item.slice.digest,
+        "mask": mask,
+        "kind": LabelKind.EXPERT,
+    }
     return LabelVersion(
         digest=fingerprint(identity),
         dataset=item.slice.dataset,
@@ -213,9 +217,7 @@ def _expert_label(item: _Candidate, mask: str) -> LabelVersion:
     )
 
 
-def _set_aside(
-    platform: Platform, intake: Intake, refused: Sequence[_Refused], report: IngestReport
-) -> None:
+def _set_aside(platform: Platform, intake: Intake, refused: Sequence[_Refused], report: IngestReport) -> None:
     """Keep the bytes and the reason of what was refused."""
     if not refused:
         return

@@ -11,11 +11,8 @@ from maskloom.pipelines.flow import Outcome, Step
 from maskloom.pipelines.jobs import LabelJob, SliceLabel
 from maskloom.pipelines.steps.train import Trained
 from maskloom.pipelines.work import Work
-from maskloom.platform.catalog import slices
 from maskloom.platform.facts import LabelKind, LabelVersion, Split
 from maskloom.platform.fingerprint import fingerprint
-
-SAVE_EVERY_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +27,11 @@ class PseudoLabel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PseudoLabels:
-    """The pseudo labels of a group; `digest` is their fingerprint."""
+    """The pseudo labels of a group; `digest` is their fingerprint. `compute_s` is the actors' time in the network."""
 
     digest: str
     labels: tuple[PseudoLabel, ...]
+    compute_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +55,11 @@ class Label(Step[PseudoLabels]):
             for record in records
         )
         return Outcome(
-            output=PseudoLabels(digest=fingerprint(labels), labels=labels),
+            output=PseudoLabels(
+                digest=fingerprint(labels),
+                labels=labels,
+                compute_s=sum(mask.compute_s for mask in masks),
+            ),
             facts=tuple(records),
             blobs=tuple((mask.mask, mask.size_bytes, "image/png") for mask in masks),
         )

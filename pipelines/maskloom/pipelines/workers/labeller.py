@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from maskloom.models.inference import Predictor, resize_to, uncertainty
 from maskloom.models.parameters import NetworkParameters, PredictionParameters
-from maskloom.pipelines.jobs import EvaluateJob, LabelJob, SliceLabel, WorkerSettings
+from maskloom.pipelines.jobs import EvaluateJob, LabelJob, SliceEvaluation, SliceLabel, WorkerSettings
 from maskloom.pipelines.workers.place import NetworkCache, prepare, stacked
 from maskloom.platform.imaging.formats import decode_grey8, encode_png, resize
 from maskloom.platform.objects.store import open_store
@@ -41,25 +43,31 @@ class Labeller:
         size, stretch = job.prediction.size, job.prediction.stretch
         batches = _batches(job.slices, job.prediction.batch_size)
         read = ahead(lambda digests: self._read(digests, size), batches)
-        predicted = (
-            (digests, originals, predictor.probabilities(stacked(inputs)))
-            for digests, originals, inputs in read
-        )
-        stored = ahead(lambda batch: self._store(*batch, stretch=stretch), predicted)
+        predicted = (_Predicted.by(predictor, *batch) for batch in read)
+        stored = ahead(lambda batch: self._store(batch, stretch=stretch), predicted)
         return [label for batch in stored for label in batch]
 
-    def evaluate(self, job: EvaluateJob) -> list[Any]:
-        """`SliceMeasures` of each pair of `job`, in its order, at the mask's own size."""
-        from maskloom.models import metrics
+    def evaluate(self, job: EvaluateJob) -> list[SliceEvaluation]:
+        """Measures of each pair of `job`, in its order, at the mask's own size."""
+        from maskloom.models.metrics import measure_slice  # noqa: PLC0415 - loads MONAI, which takes seconds
 
         predictor = self._predictor_for(job.network, job.prediction, job.checkpoint)
-        measures = []
+        results = []
         for pairs in _batches(job.pairs, job.prediction.batch_size):
-            _, _, inputs = self._read(tuple(image for image, _ in pairs), job.prediction.size)
+            digests, sizes, inputs = self._read(tuple(image for image, _ in pairs), job.prediction.size)
             masks = [decode_grey8(blob) for blob in self._objects.get_many([mask for _, mask in pairs])]
-            for probability, mask in zip(predictor.probabilities(stacked(inputs)), masks, strict=True):
-                measures.append(metrics.measure(_soft(probability, mask.shape), mask))  # noqa: PERF401
-        return measures
+            drawn = soft_masks(
+                predictor.probabilities(stacked(inputs)), sizes, stretch=job.prediction.stretch
+            )
+            files = [encode_png(soft) for soft in drawn]
+            for digest, soft, file, mask, stored in zip(
+                digests, drawn, files, masks, self._objects.put_many(files), strict=True
+            ):
+                measures = asdict(measure_slice(soft, mask))
+                results.append(
+                    SliceEvaluation(slice=digest, prediction=stored, size_bytes=len(file), measures=measures)
+                )
+        return results
 
     def _predictor_for(
         self, network: NetworkParameters, prediction: PredictionParameters, checkpoint: str
@@ -71,27 +79,64 @@ class Labeller:
             self._predictor = (key, Predictor(loaded, prediction, self._device))
         return self._predictor[1]
 
-    def _read(self, digests: tuple[str, ...], size: int) -> tuple[tuple[str, ...], list[tuple[int, int]], list[Grey]]:
+    def _read(
+        self, digests: tuple[str, ...], size: int
+    ) -> tuple[tuple[str, ...], list[tuple[int, int]], list[Grey]]:
         images = [decode_grey8(blob) for blob in self._objects.get_many(digests)]
-        return digests, [image.shape[:2] for image in images], [resize(image, size, size) for image in images]
+        return (
+            digests,
+            [(image.shape[0], image.shape[1]) for image in images],
+            [resize(image, size, size) for image in images],
+        )
 
-    def _store(
-        self, digests: tuple[str, ...], sizes: list[tuple[int, int]], probabilities: Tensor, *, stretch: bool
-    ) -> list[SliceLabel]:
-        scores, files = [], []
-        doubts = uncertainty(probabilities).tolist()
-        for probability, size, doubt in zip(probabilities, sizes, doubts, strict=True):
-            soft = _soft(probability, size)
-            if soft.max() < 128 and not stretch:
-                soft = np.zeros_like(soft)  # abstain: without a pixel of lesion the mask is empty, not faint
-            area, peak = float((soft >= 128).mean()), float(probability.max())
-            scores.append({"area": area, "peak": peak, "uncertainty": doubt})
-            files.append(encode_png(soft))
+    def _store(self, batch: _Predicted, *, stretch: bool) -> list[SliceLabel]:
+        drawn = soft_masks(batch.probabilities, batch.sizes, stretch=stretch)
+        scores = [scores_of(soft, map_) for soft, map_ in zip(drawn, batch.probabilities, strict=True)]
+        files = [encode_png(soft) for soft in drawn]
         masks = self._objects.put_many(files)
         return [
-            SliceLabel(slice=digest, mask=mask, size_bytes=len(file), scores=score)
-            for digest, mask, file, score in zip(digests, masks, files, scores, strict=True)
+            SliceLabel(
+                slice=digest, mask=mask, size_bytes=len(file), scores=score, compute_s=batch.seconds_each
+            )
+            for digest, mask, file, score in zip(batch.digests, masks, files, scores, strict=True)
         ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Predicted:
+    """A batch behind the network: (B, 1, S, S) probabilities, and the slices' own (height, width)."""
+
+    digests: tuple[str, ...]
+    sizes: list[tuple[int, int]]
+    probabilities: Tensor
+    seconds_each: float
+
+    @classmethod
+    def by(
+        cls, predictor: Predictor, digests: tuple[str, ...], sizes: list[tuple[int, int]], inputs: list[Grey]
+    ) -> _Predicted:
+        began = time.perf_counter()
+        probabilities = predictor.probabilities(stacked(inputs)).cpu()
+        seconds_each = (time.perf_counter() - began) / len(digests)
+        return cls(digests=digests, sizes=sizes, probabilities=probabilities, seconds_each=seconds_each)
+
+
+def soft_masks(probabilities: Tensor, sizes: Sequence[tuple[int, ...]], *, stretch: bool) -> list[Grey]:
+    """Probability maps (B, 1, S, S) as 0..255, each at its slice's own (H, W).
+
+    Without a pixel of lesion a mask is empty, not faint, unless maps are stretched.
+    """
+    drawn = [_soft(probability, size) for probability, size in zip(probabilities, sizes, strict=True)]
+    return [soft if stretch or soft.max() >= 128 else np.zeros_like(soft) for soft in drawn]
+
+
+def scores_of(soft: Grey, probability: Tensor) -> dict[str, float]:
+    """What gates look at (`facts.LabelVersion`), of a soft mask (H, W) and the map (1, S, S) that it was made of."""
+    return {
+        "area": float((soft >= 128).mean()),
+        "peak": float(probability.max()),
+        "uncertainty": float(uncertainty(probability[None])),
+    }
 
 
 def _soft(probability: Tensor, size: tuple[int, ...]) -> Grey:
@@ -106,7 +151,7 @@ def _batches(items: tuple[T, ...], size: int) -> Iterator[tuple[T, ...]]:
         yield batch
 
 
-def ahead(function: Callable[[T], U], items: Any) -> Iterator[U]:
+def ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
     """`map(function, items)` with `function` one item ahead of the consumer, in a thread."""
     with ThreadPoolExecutor(1) as thread:
         pending = None

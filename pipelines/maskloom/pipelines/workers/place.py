@@ -46,7 +46,7 @@ class NetworkCache:
         """The network of `checkpoint` on the device, for inference."""
         if self._held is None or self._held[0] != parameters:
             network = load_network(parameters, checkpoint_weights(self._objects, checkpoint))
-            network.to(self._device, memory_format=torch.channels_last).eval()
+            network.to(self._device).eval()
             self._held = (parameters, checkpoint, network)
         elif self._held[1] != checkpoint:
             network = self._held[2]

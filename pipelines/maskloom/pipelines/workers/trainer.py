@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import threading
 import time
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -36,6 +37,9 @@ class Trainer:
         self._device = prepare(settings)
         self._data: dict[int, _CachedSlices] = {}
         self._network: tuple[NetworkParameters, InfNet] | None = None
+        self._holds: str | None = (
+            None  # the checkpoint whose weights the network has, as long as nothing trains it
+        )
         self._status: TrainStatus | None = None
         self._stop = threading.Event()
 
@@ -85,10 +89,11 @@ class Trainer:
 
     def _training(self, job: TrainJob, device: torch.device) -> Training:
         if self._network is None or self._network[0] != job.network or job.start is None:
-            self._network = (job.network, build(job.network, seed=job.seed))
+            self._network, self._holds = (job.network, build(job.network, seed=job.seed)), None
         network = self._network[1]
-        if job.start is not None:
+        if job.start is not None and job.start != self._holds:
             network.load_state_dict(checkpoint_weights(self._objects, job.start))
+        self._holds = None
         size = job.training.size
         cached = self._data.setdefault(size, _CachedSlices(size, device))
         data = cached.select(job.samples, self._objects)
@@ -139,8 +144,11 @@ class Trainer:
             )
             for start in range(0, len(history), every)
         )
+        digest = self._objects.put(data)
+        if not job.training.average:
+            self._holds = digest
         return TrainResult(
-            digest=self._objects.put(data),
+            digest=digest,
             size_bytes=len(data),
             steps=training.total_steps,
             curve=curve,
@@ -176,12 +184,10 @@ class _CachedSlices:
     def _in_order(self, samples: tuple[Sample, ...]) -> bool:
         # The order of rows is part of what a training computes, so it must be the samples' own, whatever came before.
         rows = [self._rows.get((sample.slice, sample.mask), len(self._rows)) for sample in samples]
-        return all(earlier <= later for earlier, later in zip(rows, rows[1:], strict=False))
+        return all(earlier <= later for earlier, later in pairwise(rows))
 
     def _append(self, samples: list[Sample], objects: Any) -> None:
-        blobs = objects.get_many(
-            [sample.slice for sample in samples] + [sample.mask for sample in samples]
-        )
+        blobs = objects.get_many([sample.slice for sample in samples] + [sample.mask for sample in samples])
         pixels = [resize(decode_grey8(blob), self._size, self._size) for blob in blobs]
         self._data.append(stacked(pixels[: len(samples)]), stacked(pixels[len(samples) :]))
         for sample in samples:

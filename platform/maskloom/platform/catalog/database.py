@@ -42,8 +42,8 @@ class Database:
         url = make_url(self._url())
         # The catalog answers in milliseconds or not at all; keepalives find a peer that vanished without a word.
         return psycopg2.connect(
-            host=url.query.get("host") or url.host,  # type: ignore[arg-type]
-            port=url.query.get("port") or url.port,  # type: ignore[arg-type]
+            host=url.query.get("host") or url.host,
+            port=url.query.get("port") or url.port,
             user=url.username,
             password=url.password,
             dbname=url.database,

@@ -23,9 +23,7 @@ class LeaseKeeper:
     checks the epoch and is refused.
     """
 
-    def __init__(
-        self, database: Database, main: leases.Lease, on_beat: Callable[[Connection], None]
-    ) -> None:
+    def __init__(self, database: Database, main: leases.Lease, on_beat: Callable[[Connection], None]) -> None:
         self._database = database
         self._main = main
         self._on_beat = on_beat

@@ -212,7 +212,7 @@ def _slices_of(connection: Connection, digest: str, candidates: Sequence[str]) -
     return set(rows)
 
 
-def _item(row: Row[Any]) -> Item:
+def _item(row: Any) -> Item:
     return Item(
         slice=row.slice, label=row.label, mask=row.mask, kind=LabelKind(row.kind) if row.kind else None
     )

@@ -64,7 +64,7 @@ def this_process() -> str:
 def _pid_namespace() -> str:
     # Two containers on one machine share the boot id and may both have a process 1.
     path = Path("/proc/self/ns/pid")
-    return os.readlink(path) if path.exists() else ""
+    return str(path.readlink()) if path.exists() else ""
 
 
 def _is_gone(holder: dict[str, Any]) -> bool:
@@ -134,9 +134,7 @@ def holds(connection: Connection, lease: Lease) -> bool:
 def release(connection: Connection, lease: Lease) -> None:
     """Let others have it at once. The epoch stays, so that a late commit of ours is still refused."""
     connection.execute(
-        text(
-            "update leases set expires_at = '-infinity', note = '{}' where name = :name and epoch = :epoch"
-        ),
+        text("update leases set expires_at = '-infinity', note = '{}' where name = :name and epoch = :epoch"),
         {"name": lease.name, "epoch": lease.epoch},
     )
 

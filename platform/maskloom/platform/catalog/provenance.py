@@ -1,4 +1,4 @@
-"""Where each mask of a run comes from: its slice, its network, its round and what the gate said, in one query."""
+"""Where each mask of a run comes from: its slice, network and round, and what the gate said, in one query."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ with recursive chain (digest, parent) as (
     union all
     select v.digest, v.parent from dataset_versions v join chain on v.digest = chain.parent
 ),
-candidates (label, step, round) as (
-    select i.label, null, null::integer from chain join dataset_version_items i on i.version = chain.digest
+candidates (label) as (
+    select i.label from chain join dataset_version_items i on i.version = chain.digest
     union
-    select l.digest, null, null from label_versions l
-    where l.dataset = :dataset and (l.kind in ('accepted', 'corrected') or l.slice = :slice and l.kind = 'expert')
+    select l.digest from label_versions l
+    where l.dataset = :dataset
+        and (l.kind in ('accepted', 'corrected') or l.slice = :slice and l.kind = 'expert')
     union
-    select l.digest, l.step, r.round from run_steps r join label_versions l on l.step = r.step where r.run = :run
+    select l.digest from run_steps r join label_versions l on l.step = r.step where r.run = :run
 ),
 gates as (
     select g.label, g.gate, g.kept, g.reason
     from run_steps r join gate_decisions g on g.step = r.step where r.run = :run
 )
-select s.digest as slice, s.name, s.volume, s.position, s.split, l.kind, l.mask, l.digest as label, l.checkpoint,
-    c.step is not null as by_run, c.round, g.gate, g.kept, g.reason, l.scores, l.at
+select s.digest as slice, s.name, s.volume, s.position, s.split, l.kind, l.mask, l.digest as label,
+    l.checkpoint, r.step is not null as by_run, r.round, g.gate, g.kept, g.reason, l.scores, l.at
 from candidates c
 join label_versions l on l.digest = c.label
 join slices s on s.dataset = l.dataset and s.digest = l.slice
+left join run_steps r on r.run = :run and r.step = l.step
 left join gates g on g.label = l.digest
 where cast(:slice as text) is null or l.slice = :slice
-order by s.split, s.volume, s.position, s.digest, c.step is not null, c.round nulls last, l.at, l.digest
+order by s.split, s.volume, s.position, s.digest, r.step is not null, r.round nulls last, l.at, l.digest
 """
 
 
 def masks(connection: Connection, run: Run, slice_digest: str | None = None) -> Sequence[Row[Any]]:
     """Every mask that `run` has for its slices, or for one slice of its data set.
 
-    These are the expert masks that the run was created with (of one slice: every expert mask it ever had), its own pseudo masks,
-    and what people accepted or corrected, prompted by whichever run. By split, volume and position; the masks of a slice in the
-    order of their making, a run's last pass over the pool after its rounds.
+    These are the expert masks that the run was created with (of one slice: every expert mask it ever had),
+    its own pseudo masks, and what people accepted or corrected, prompted by whichever run. By split, volume
+    and position; of a slice what people made first, then the rounds, then the run's last pass.
     """
     return connection.execute(
         text(_MASKS),

@@ -41,7 +41,9 @@ def find(connection: Connection, prefix: str) -> list[Run]:
 
 def all_runs(connection: Connection) -> list[Run]:
     """Every run, newest first."""
-    return [_run(connection, row) for row in connection.execute(select(runs).order_by(runs.c.at.desc())).all()]
+    return [
+        _run(connection, row) for row in connection.execute(select(runs).order_by(runs.c.at.desc())).all()
+    ]
 
 
 def add_event(connection: Connection, run: str, kind: str, detail: dict[str, Any] | None = None) -> None:
@@ -69,15 +71,29 @@ def status(connection: Connection, run: str) -> RunStatus:
     return RunStatus.RUNNING if held else RunStatus.INTERRUPTED
 
 
+def final_checkpoint(connection: Connection, run: str) -> str | None:
+    """Digest of the network that a run ended with; None before its end."""
+    digest: str | None = connection.scalar(
+        select(run_events.c.detail["final_checkpoint"].astext)
+        .where(run_events.c.run == run, run_events.c.kind == "finished")
+        .order_by(run_events.c.id.desc())
+        .limit(1)
+    )
+    return digest
+
+
 def rounds_done(connection: Connection, run: str) -> int:
     """How many rounds of a run have been trained on."""
-    return connection.scalar(
-        text(
-            "select count(distinct r.round) from run_steps r join steps s on s.key = r.step "
-            "where r.run = :run and s.kind = 'train'"
-        ),
-        {"run": run},
-    ) or 0
+    return (
+        connection.scalar(
+            text(
+                "select count(distinct r.round) from run_steps r join steps s on s.key = r.step "
+                "where r.run = :run and s.kind = 'train'"
+            ),
+            {"run": run},
+        )
+        or 0
+    )
 
 
 def counts(connection: Connection, run: str) -> dict[str, int]:

@@ -35,6 +35,11 @@ def dataset_names(connection: Connection) -> list[str]:
     return list(connection.scalars(select(datasets.c.name).order_by(datasets.c.name)))
 
 
+def classes(connection: Connection, dataset: str) -> list[str]:
+    """What the masks of a data set mark, by class number from 1."""
+    return list(connection.execute(select(datasets.c.classes).where(datasets.c.name == dataset)).scalar_one())
+
+
 def add_slices(connection: Connection, records: Sequence[Slice]) -> None:
     """Insert slices; those that the data set has are left as they are."""
     if records:

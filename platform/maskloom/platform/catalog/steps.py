@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, text
@@ -32,18 +33,14 @@ from maskloom.platform.fingerprint import plain
 
 def begin_attempt(connection: Connection, step: str, run: str, epoch: int, holder: str) -> int:
     """Record that `run` starts to work on `step`."""
-    return connection.execute(
-        insert(attempts)
-        .values(step=step, run=run, epoch=epoch, holder=holder)
-        .returning(attempts.c.id)
-    ).scalar_one()
+    values = {"step": step, "run": run, "epoch": epoch, "holder": holder}
+    attempt: int = connection.execute(insert(attempts).values(values).returning(attempts.c.id)).scalar_one()
+    return attempt
 
 
 def fail_attempt(connection: Connection, attempt: int, error: str) -> None:
     """Record why an attempt ended without an output."""
-    connection.execute(
-        insert(attempt_errors).values(attempt=attempt, error=error).on_conflict_do_nothing()
-    )
+    connection.execute(insert(attempt_errors).values(attempt=attempt, error=error).on_conflict_do_nothing())
 
 
 def output(connection: Connection, key: str) -> Any | None:
@@ -77,7 +74,11 @@ def add_output(
         .on_conflict_do_nothing()
     )
     # Checkpoints first: labels and evaluations refer to them.
-    for table, record in ((checkpoints, Checkpoint), (evaluations, Evaluation), (gate_decisions, GateDecision)):
+    for table, record in (
+        (checkpoints, Checkpoint),
+        (evaluations, Evaluation),
+        (gate_decisions, GateDecision),
+    ):
         rows = [
             {name: plain(getattr(fact, name)) for name in record.__dataclass_fields__}
             for fact in facts
@@ -97,9 +98,9 @@ def add_to_run(connection: Connection, run: str, key: str, round_number: int | N
     )
 
 
-def of_run(connection: Connection, run: str) -> list[StepRecord]:
-    """The steps of a run in the order in which it took them."""
-    rows = connection.execute(
+def of_run(connection: Connection, run: str, since: datetime | None = None) -> list[StepRecord]:
+    """The steps of a run in the order in which it took them; with `since`, those it took then or later."""
+    query = (
         select(
             steps.c.key, steps.c.kind, steps.c.output, run_steps.c.round, run_steps.c.seconds, run_steps.c.at
         )
@@ -107,6 +108,9 @@ def of_run(connection: Connection, run: str) -> list[StepRecord]:
         .where(run_steps.c.run == run)
         .order_by(run_steps.c.at, run_steps.c.step)
     )
+    if since is not None:
+        query = query.where(run_steps.c.at >= since)
+    rows = connection.execute(query)
     return [
         StepRecord(
             key=row.key,

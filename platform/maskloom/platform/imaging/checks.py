@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from maskloom.platform.errors import MaskloomError
 from numpy.typing import NDArray
+
+from maskloom.platform.errors import MaskloomError
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """Grey values of a slice, (H, W)."""

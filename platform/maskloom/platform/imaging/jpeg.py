@@ -10,9 +10,10 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from maskloom.platform.imaging.checks import BadImage, check_size
 from numpy.typing import NDArray
 from PIL import Image
+
+from maskloom.platform.imaging.checks import BadImage, check_size
 
 MAGIC = b"\xff\xd8\xff"
 

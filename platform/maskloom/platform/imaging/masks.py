@@ -7,10 +7,11 @@ Both are stored by `formats.encode_png` and read by `formats.decode_grey8`, whic
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+
 from maskloom.platform.imaging import png
 from maskloom.platform.imaging.checks import BadImage
 from maskloom.platform.imaging.formats import detect_format
-from numpy.typing import NDArray
 
 _FOREGROUND = (1, 255, 65535)
 
@@ -38,7 +39,7 @@ def read_mask(data: bytes, name: str, size: tuple[int, int]) -> NDArray[np.uint8
             f"The mask is {pixels.shape[1]} x {pixels.shape[0]} pixels but its slice is "
             f"{size[1]} x {size[0]}: save the mask at the slice's size."
         )
-    values = np.unique(pixels).astype(int).tolist()
+    values = np.flatnonzero(np.bincount(pixels.ravel())).tolist()
     foreground = [value for value in values if value != 0]
     if len(foreground) > 1 or not set(foreground) <= set(_FOREGROUND):
         shown = ", ".join(str(value) for value in values[:8]) + (", ..." if len(values) > 8 else "")

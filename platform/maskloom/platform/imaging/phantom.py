@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from maskloom.platform.imaging.phantom_patient import LUNG_HEIGHT, Patient, random_patient
 from numpy.typing import NDArray
+
+from maskloom.platform.imaging.phantom_patient import LUNG_HEIGHT, Patient, random_patient
 
 Field = NDArray[np.floating]
 """One float32 a pixel, (H, W)."""

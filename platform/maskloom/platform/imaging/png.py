@@ -11,8 +11,9 @@ import struct
 import zlib
 
 import numpy as np
-from maskloom.platform.imaging.checks import BadImage, Pixels, check_size
 from PIL import Image
+
+from maskloom.platform.imaging.checks import BadImage, Pixels, check_size
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 
@@ -22,6 +23,9 @@ _COLOUR = {
     4: "grey with transparency",
     6: "colour with transparency",
 }
+_ALL_AT_ONCE = ((0, 0, 1, 1),)
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""First column, first row, and steps across and down of the passes of an interlaced picture."""
 _TRUNCATED = "The PNG file is cut short: copy or export it again."
 
 
@@ -35,12 +39,12 @@ def read_png(data: bytes) -> tuple[Pixels, int]:
         BadImage: damaged, cut short, coloured, with palette or transparency, animated, of an impossible size.
     """
     chunks = _chunks(data)
-    header = next((body for kind, body in chunks if kind == b"IHDR"), b"")
-    if len(header) != 13 or chunks[0][0] != b"IHDR":
-        raise BadImage("The PNG file does not begin with its header: export it again.")
+    kinds = [kind for kind, _ in chunks]
+    header = chunks[0][1]
+    if kinds[0] != b"IHDR" or kinds.count(b"IHDR") != 1 or len(header) != 13:
+        raise BadImage("The PNG file does not begin with one valid header: export it again.")
     width, height, bits, colour = struct.unpack(">IIBB", header[:10])
     check_size(width, height)
-    kinds = {kind for kind, _ in chunks}
     if colour in _COLOUR:
         raise BadImage(
             f"The PNG file holds {_COLOUR[colour]}; save it as one grey channel without transparency."
@@ -49,11 +53,16 @@ def read_png(data: bytes) -> tuple[Pixels, int]:
         raise BadImage("The PNG file marks a grey value as transparent; save it without transparency.")
     if b"acTL" in kinds:
         raise BadImage("The PNG file is an animation; save each of its slices as a file of its own.")
+    packed = b"".join(body for kind, body in chunks if kind == b"IDAT")
     try:
-        with Image.open(io.BytesIO(_pixels_only(header, chunks)), formats=("PNG",)) as image:
+        unpacked = _unpacked_size(width, height, bits, interlaced=header[12] == 1)
+        # Pillow leaves rows black that are not there.
+        if len(zlib.decompressobj().decompress(packed, unpacked)) < unpacked:
+            raise BadImage("The PNG file holds fewer pixels than its header says: export it again.")
+        with Image.open(io.BytesIO(_pixels_only(header, packed)), formats=("PNG",)) as image:
             image.load()
             return (np.array(image, np.uint16) if bits == 16 else np.array(image, np.uint8)), bits
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, zlib.error) as error:
         raise BadImage("The PNG file's pixels cannot be decoded: export it again.") from error
 
 
@@ -75,10 +84,17 @@ def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
     return chunks
 
 
-def _pixels_only(header: bytes, chunks: list[tuple[bytes, bytes]]) -> bytes:
+def _unpacked_size(width: int, height: int, bits: int, *, interlaced: bool) -> int:
+    """Bytes of all rows, each with its filter byte in front."""
+    return sum(
+        -(-(height - top) // down) * (1 + -(-(-(-(width - left) // across) * bits) // 8))
+        for left, top, across, down in (_ADAM7 if interlaced else _ALL_AT_ONCE)
+    )
+
+
+def _pixels_only(header: bytes, packed: bytes) -> bytes:
     """The same picture without any chunk that carries no pixels."""
-    pixels = b"".join(body for kind, body in chunks if kind == b"IDAT")
-    return MAGIC + _chunk(b"IHDR", header) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+    return MAGIC + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

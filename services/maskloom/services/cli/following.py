@@ -1,4 +1,4 @@
-"""What a run's observer calls say when they are put together: which stage, which round of how many, and how long still.
+"""What a run's observer calls say together: which stage, which round of how many, and how long still.
 
 `progress.py` shows it while a run goes on in this process, `watching.py` when it goes on in another.
 """
@@ -9,17 +9,27 @@ import time
 from collections import deque
 from typing import Any
 
-from maskloom.pipelines.steps.evaluate import Measured
-from maskloom.pipelines.steps.gate import Gated
-from maskloom.pipelines.steps.label import PseudoLabels
-from maskloom.pipelines.steps.sample import Groups
-from maskloom.pipelines.steps.train import Trained
+from pydantic import TypeAdapter
+
+from maskloom.pipelines.steps.evaluate import Evaluate, Measured
+from maskloom.pipelines.steps.gate import Gate, Gated
+from maskloom.pipelines.steps.label import Label, PseudoLabels
+from maskloom.pipelines.steps.merge import Merge
+from maskloom.pipelines.steps.sample import Groups, Sample
+from maskloom.pipelines.steps.train import Train, Trained
 from maskloom.pipelines.work import Progress
 from maskloom.platform.facts import DatasetVersion
 from maskloom.services.cli.output import count, duration
 
-_STAGE_NAMES = {"sample": "sampling", "label": "labelling", "gate": "gate", "merge": "merge", "evaluate": "evaluation"}
+_STAGE_NAMES = {
+    "sample": "sampling",
+    "label": "labelling",
+    "gate": "gate",
+    "merge": "merge",
+    "evaluate": "evaluation",
+}
 _RECENT_ROUNDS = 5
+_OUTPUT_TYPES = {step.kind: step.output_type for step in (Train, Sample, Label, Gate, Merge, Evaluate)}
 
 
 class Following:
@@ -43,11 +53,17 @@ class Following:
             self._round_began = now
         return self.stage(kind, round_number)
 
-    def done(self, kind: str, round_number: int | None, output: Any) -> tuple[str, float | None]:
-        """A step is done. Returns its stage, and its seconds, or None when it was done before."""
+    def done(
+        self, kind: str, round_number: int | None, output: Any, seconds: float | None
+    ) -> tuple[str, float | None]:
+        """A step is done. Returns its stage, and its seconds, or None when it was done before.
+
+        `seconds`: how long it took, where the caller knows better than what was seen here.
+        """
         stage = self.stage(kind, round_number)
         now = time.monotonic()
-        seconds = None if self._step_began is None else now - self._step_began
+        if seconds is None and self._step_began is not None:
+            seconds = now - self._step_began
         self._step_began = None
         self.replayed += seconds is None
         if isinstance(output, Groups):
@@ -63,8 +79,10 @@ class Following:
 
     def stage(self, kind: str, round_number: int | None) -> str:
         """What people call the step: training is named by its place in the method."""
+        if kind == "label" and round_number is None:
+            return "final labels"
         if kind != "train":
-            return "final labels" if kind == "label" and round_number is None else _STAGE_NAMES.get(kind, kind)
+            return _STAGE_NAMES.get(kind, kind)
         if round_number is not None:
             return "fine-tuning"
         if self._trained_alone == 0:
@@ -95,27 +113,33 @@ class Following:
         return sum(self._round_seconds) / len(self._round_seconds) * (self.rounds - round_number)
 
 
+def parsed(kind: str, output: Any) -> Any:
+    """A step's output as the catalog has it, as the step returns it."""
+    return TypeAdapter(_OUTPUT_TYPES[kind]).validate_python(output)
+
+
 def outcome(output: Any) -> str:
-    """A step's output in a few words; nothing for outputs that speak for themselves."""
+    """A step's output in a few words."""
+    said = ""
     match output:
         case Trained():
             _, loss, dice = output.curve[-1]
-            figures = f"loss {loss:.3f}, training Dice {dice:.3f}, {output.images_per_s:.1f} images/s"
-            return f"{count(output.steps, 'step')} on {count(output.slices, 'slice')}, {figures}"
+            said = f"{count(output.steps, 'step')} on {count(output.slices, 'slice')}, loss {loss:.3f}, "
+            said += f"training Dice {dice:.3f}, {output.images_per_s:.1f} images/s"
         case Groups():
-            return f"{count(sum(map(len, output.groups)), 'slice')} in {count(len(output.groups), 'group')}"
+            slices = sum(map(len, output.groups))
+            said = f"{count(slices, 'slice')} in {count(len(output.groups), 'group')}"
         case PseudoLabels():
             empty = sum(label.scores["area"] == 0 for label in output.labels)
-            return f"{count(len(output.labels), 'mask')}, {empty:,} of them empty"
+            said = f"{count(len(output.labels), 'mask')}, {empty:,} of them empty"
         case Gated():
-            return f"{len(output.kept.labels):,} kept, {len(output.refused):,} refused"
+            said = f"{len(output.kept.labels):,} kept, {len(output.refused):,} refused"
         case DatasetVersion():
-            return f"training set of {count(output.size, 'slice')}"
+            said = f"training set of {count(output.size, 'slice')}"
         case Measured():
-            dice, mean_dice = output.estimates["dice"], output.estimates["mean_dice"]
-            return f"Dice {dice['value']:.3f}, mean Dice {mean_dice['value']:.3f} on {count(output.count, 'slice')}"
-        case _:
-            return ""
+            dice_at_half, mean_dice = (output.estimates[name]["value"] for name in ("dice", "mean_dice"))
+            said = f"Dice {dice_at_half:.3f}, mean Dice {mean_dice:.3f} on {count(output.count, 'slice')}"
+    return said
 
 
 def figures(progress: Progress) -> str:

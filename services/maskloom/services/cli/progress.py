@@ -19,13 +19,10 @@ QUIET_S = 30.0
 
 
 @contextmanager
-def showing(console: Console) -> Iterator[work.Observer]:
+def showing(console: Console) -> Iterator[Lines | Live]:
     """The observer that fits `console`."""
-    if not console.is_terminal:
-        yield Lines(console)
-        return
-    with Live(console) as live:
-        yield live
+    with Live(console) if console.is_terminal else Lines(console) as observer:
+        yield observer
 
 
 class Lines:
@@ -37,6 +34,12 @@ class Lines:
         self._spoke = time.monotonic()
         self._told_replayed = False
         self._waited_for: str | None = None
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._tell_replayed()
 
     def started(self, kind: str, round_number: int | None) -> None:
         self._tell_replayed()
@@ -56,14 +59,10 @@ class Lines:
         said = [f"{progress.done:,} of {progress.total:,}", *figures(progress).split("  "), remaining]
         self._say(progress.round, f"{stage}: {', '.join(part for part in said if part)}")
 
-    def done(self, kind: str, round_number: int | None, output: Any) -> None:
-        stage, seconds = self._following.done(kind, round_number, output)
+    def done(self, kind: str, round_number: int | None, output: Any, seconds: float | None = None) -> None:
+        stage, seconds = self._following.done(kind, round_number, output, seconds)
         if seconds is not None:
             self._say(round_number, f"{stage}: {outcome(output)} ({duration(seconds)})")
-
-    def close(self) -> None:
-        """Say what has not been said yet."""
-        self._tell_replayed()
 
     def _tell_replayed(self) -> None:
         if self._following.replayed and not self._told_replayed:
@@ -78,7 +77,7 @@ class Lines:
 
 
 class Live:
-    """Bars for the rounds and for the step at hand; above them a line for each stage and each round that is done."""
+    """Bars for the rounds and the step at hand; above them a line for each stage and round that is done."""
 
     def __init__(self, console: Console) -> None:
         self._following = Following()
@@ -131,8 +130,8 @@ class Live:
             left=left(self._following.step_left_s(progress)),
         )
 
-    def done(self, kind: str, round_number: int | None, output: Any) -> None:
-        stage, seconds = self._following.done(kind, round_number, output)
+    def done(self, kind: str, round_number: int | None, output: Any, seconds: float | None = None) -> None:
+        stage, seconds = self._following.done(kind, round_number, output, seconds)
         self._end_step()
         if seconds is None:
             return
@@ -154,7 +153,8 @@ class Live:
                 self._rounds = None
             return
         if self._rounds is None:
-            self._rounds = self._bars.add_task("rounds", total=self._following.rounds, where="", figures="", left="")
+            total = self._following.rounds
+            self._rounds = self._bars.add_task("rounds", total=total, where="", figures="", left="")
         self._bars.update(
             self._rounds,
             completed=round_number - 1 if completed is None else completed,
@@ -163,9 +163,7 @@ class Live:
         )
 
     def _tick(self, title: str, text: str, seconds: float) -> None:
-        self._bars.console.print(
-            f"[green]✓[/] [bold]{title}[/]  {text}  [dim]{duration(seconds)}[/]"
-        )
+        self._bars.console.print(f"[green]✓[/] [bold]{title}[/]  {text}  [dim]{duration(seconds)}[/]")
 
     def _tell_replayed(self) -> None:
         if self._following.replayed and not self._told_replayed:

@@ -1,0 +1,132 @@
+"""Files that people asked for: whole or not at all, and never over something that is not ours."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from maskloom.platform.errors import OutputUnwritable, disk_hint
+
+MANIFEST = "dataset.json"
+"""Says which run an export is of; without it a folder is not an export."""
+
+
+@contextmanager
+def exported_folder(out: Path, run: str, parts: frozenset[str]) -> Iterator[tuple[Path, bool]]:
+    """A new folder that takes the place of `out` when the block ends well, and is removed when it does not.
+
+    Args:
+        out: where it goes. An empty folder, or an earlier export of the same run, is replaced.
+        run: id of the run, which the block writes into MANIFEST.
+        parts: the names at the top of such an export.
+
+    Yields:
+        The folder to write into, and whether an earlier export will be replaced.
+
+    Raises:
+        OutputUnwritable: something else is there, the disk is full, or this user may not write.
+    """
+    out = out.expanduser().resolve()
+    with writing(out):
+        replaces = _is_earlier_export(out, run, parts)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = out.with_name(f".{out.name}.partial")
+        descriptor = _own(folder, out)
+        try:
+            _empty(folder)
+            yield folder, replaces
+            _take_place(folder, out)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            os.close(descriptor)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file so that readers see the old or the new one in full. Raises OutputUnwritable."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(data)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Turns what the file system refuses into OutputUnwritable."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputUnwritable(
+            f"cannot write {out}: {error.strerror or error}",
+            hint=disk_hint(error, "write it to another place"),
+        ) from error
+
+
+def _is_earlier_export(out: Path, run: str, parts: frozenset[str]) -> bool:
+    if out.is_file():
+        raise OutputUnwritable(f"{out} is a file", hint="Give a folder that is empty or does not exist yet.")
+    names = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if not names:
+        return False
+    if _run_of(out / MANIFEST) != run:
+        raise OutputUnwritable(
+            f"{out} is not empty, and not an earlier export of run {run}",
+            hint="Give a folder that is empty or does not exist yet.",
+        )
+    if not names <= parts:
+        raise OutputUnwritable(
+            f"{out} holds an earlier export of run {run}, and also {', '.join(sorted(names - parts))}",
+            hint="Exporting again would remove that: move it away, or give another folder.",
+        )
+    return True
+
+
+def _run_of(manifest: Path) -> str | None:
+    try:
+        content = json.loads(manifest.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return str(content.get("run")) if isinstance(content, dict) else None
+
+
+def _own(folder: Path, out: Path) -> int:
+    """Lock `folder` for this process, so that what a killed export left there can be cleared."""
+    folder.mkdir(exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise OutputUnwritable(
+            f"another process is exporting to {out}", hint="Wait for it, or give another folder."
+        ) from None
+    return descriptor
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _take_place(folder: Path, out: Path) -> None:
+    # A kill between the renames leaves the earlier export under a hidden name, which the next one clears.
+    before = out.with_name(f".{out.name}.before")
+    shutil.rmtree(before, ignore_errors=True)
+    if out.exists():
+        out.replace(before)
+    folder.replace(out)
+    shutil.rmtree(before, ignore_errors=True)

@@ -1,0 +1,104 @@
+"""Drives a run for `run`, `resume` and `demo`: says what it is, shows how it goes on, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from maskloom.pipelines import drive
+from maskloom.pipelines.work import Stop, Stopped
+from maskloom.platform.bootstrap import Platform
+from maskloom.platform.catalog import runs
+from maskloom.platform.facts import Run, RunStatus
+from maskloom.services.cli import background
+from maskloom.services.cli.output import count, facts_table, measures_table, people, print_json, short
+from maskloom.services.cli.progress import showing
+from maskloom.services.cli.records import recipe_name, run_record
+
+
+def go_on(platform: Platform, run: Run, *, is_new: bool, workers: int, detach: bool, as_json: bool) -> None:
+    """Drive `run` to its end, in the background with `detach`. Exits 130 when it is stopped on the way."""
+    console = people(as_json=as_json)
+    announce(platform, run, console, is_new=is_new)
+    if detach:
+        started = background.start(platform, run, workers)
+        if as_json:
+            print_json(started)
+        else:
+            background.tell(console, started)
+        return
+    drive_and_show(platform, run, workers, console)
+    record = run_record(platform, run)
+    if as_json:
+        print_json(record)
+    else:
+        tell_result(console, record)
+        tell_next(console, record)
+
+
+def announce(platform: Platform, run: Run, console: Console, *, is_new: bool) -> None:
+    """Say which run it is, and whether it is new, goes on, or has finished already."""
+    experts, pool = count(run.labelled.size, "expert mask"), count(run.pool.size, "slice")
+    what = f"{recipe_name(run.recipe)} on {run.dataset}, seed {run.seed}: {experts}, {pool} to label"
+    status = platform.database.transaction(lambda connection: runs.status(connection, run.id))
+    verb = {RunStatus.FINISHED: "has finished already:", RunStatus.RUNNING: "runs:"}.get(status, "goes on:")
+    console.print(f"run [bold]{run.id}[/] {'is new:' if is_new else verb} {what}", highlight=False)
+
+
+def drive_and_show(platform: Platform, run: Run, workers: int, console: Console) -> drive.Finished:
+    """`drive.drive` with progress on `console`."""
+    stop = _SpokenStop(console)
+    try:
+        with drive.stopping_on_signals(stop), showing(console) as observer:
+            return drive.drive(platform, run, workers=workers, observer=observer, stop=stop)
+    except Stopped:
+        console.print(
+            f"run {run.id} was {stop.reason}; everything so far is kept. Resume it with "
+            f"`maskloom resume {run.id}`.",
+            style="yellow",
+        )
+        raise typer.Exit(Stopped.exit_code) from None
+
+
+class _SpokenStop(Stop):
+    """Says at once that it was heard: saving the state of a training takes a moment."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def request(self, reason: str) -> None:
+        if not self.requested:
+            self._console.print("stopping: what is done so far is saved", style="yellow")
+        super().request(reason)
+
+
+def tell_result(console: Console, record: dict[str, Any]) -> None:
+    """What a finished run has made, and what to do with it."""
+    made, kept = record["counts"]["labels"], record["counts"]["kept"]
+    console.print()
+    console.print(
+        facts_table(
+            [
+                ("run", f"{record['run']} ({record['status']})"),
+                ("network", short(record["final_checkpoint"])),
+                ("masks", f"{made:,} made, {kept:,} trained on" if made else "none made: no round, no pool"),
+            ]
+        )
+    )
+    if record["measures"]:
+        console.print("\n[bold]on the test slices[/]")
+        console.print(measures_table(record["measures"]))
+
+
+def tell_next(console: Console, record: dict[str, Any]) -> None:
+    """What can be done with a finished run."""
+    console.print("\nWhat next:", style="dim")
+    for command in (
+        f"maskloom report {record['run']} --out report.html",
+        f"maskloom export {record['run']} --format png --out masks",
+        f"maskloom predict {record['run']} IMAGES --out predictions",
+    ):
+        console.print(f"  {command}", style="dim")

@@ -1,0 +1,103 @@
+"""The command `maskloom`: which commands there are, and how errors are told.
+
+Each command is a function in a module of this folder, which imports the rest of maskloom only when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from datetime import datetime
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from maskloom.platform.errors import MaskloomError
+from maskloom.services.cli import demo, doctor, ingest, recipes, results, run, runs, show
+
+EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
+
+app = typer.Typer(
+    name="maskloom",
+    help="Label CT with few experts: from a few expert masks and a large unlabelled pool to a fully labelled "
+    "data set and a trained network.",
+    epilog="State lives under MASKLOOM_HOME (~/.maskloom). `maskloom COMMAND --help` tells more.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_PANELS = {
+    "Start here": (demo.demo, doctor.doctor),
+    "Data and runs": (
+        ingest.ingest,
+        recipes.recipes,
+        run.run,
+        run.resume,
+        runs.runs,
+        show.show,
+        runs.watch,
+        runs.pause,
+        runs.cancel,
+    ),
+    "Results": (results.evaluate, results.predict, results.export, results.report),
+}
+for _panel, _commands in _PANELS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"maskloom {version('maskloom')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The console script. Exits with the error's own code, or 70 for an error that nobody foresaw."""
+    try:
+        app()
+    except MaskloomError as error:
+        _tell(error.message, error.hint)
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - whatever else happens must end in words as well
+        _tell(f"something went wrong that should not: {type(error).__name__}: {error}", _keep_traceback())
+        sys.exit(EXIT_BUG)
+
+
+def _tell(message: str, hint: str) -> None:
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"maskloom: {message}", style="bold red", markup=False)
+    if hint:
+        console.print(hint, markup=False)
+
+
+def _keep_traceback() -> str:
+    """Write the traceback to a log; returns where it is, or the traceback itself when that cannot be."""
+    from maskloom.platform.settings import Settings
+
+    now = datetime.now().astimezone()
+    try:
+        folder = Settings().home / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"error-{now:%Y%m%d-%H%M%S-%f}.log"
+        path.write_text(f"{now.isoformat()} maskloom {version('maskloom')}\n{traceback.format_exc()}")
+    except OSError:
+        return traceback.format_exc()
+    return f"What happened in detail is in {path}: please report it. Nothing that was committed is lost."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""Arguments and options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+RunId = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, or its first digits (`maskloom runs`).")
+]
+Dataset = Annotated[str, typer.Option("--dataset", "-d", help="The data set's name.")]
+Workers = Annotated[
+    int,
+    typer.Option(min=1, help="Trainers that train together, and as many labellers: one a GPU or machine."),
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Go on in the background; follow it with `watch`.")]

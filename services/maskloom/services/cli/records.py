@@ -1,0 +1,76 @@
+"""What the facts say of a run, as one JSON object: behind `show`, `runs` and the end of `run`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from maskloom.pipelines import recipes
+from maskloom.pipelines.steps.sample import Sample
+from maskloom.pipelines.steps.train import Train
+from maskloom.platform.bootstrap import Platform
+from maskloom.platform.catalog import leases, runs, steps
+from maskloom.platform.facts import Evaluation, Run, Split
+
+
+def run_record(platform: Platform, run: Run) -> dict[str, Any]:
+    """Everything that `maskloom show RUN --json` says."""
+    return platform.database.transaction(lambda connection: _record(connection, run))
+
+
+def recipe_name(recipe: dict[str, Any]) -> str:
+    """The recipe's name, and what was changed in it."""
+    name, changes = recipes.closest(recipes.RECIPE.validate_python(recipe))
+    changed = ", ".join(f"{key}={value}" for key, value in changes.items())
+    return f"{name} with {changed}" if changed else name
+
+
+def _record(connection: Connection, run: Run) -> dict[str, Any]:
+    name, changes = recipes.closest(recipes.RECIPE.validate_python(run.recipe))
+    taken = steps.of_run(connection, run.id)
+    groups = [len(record.output["groups"]) for record in taken if record.kind == Sample.kind]
+    networks = [record.output["digest"] for record in taken if record.kind == Train.kind]
+    final = runs.final_checkpoint(connection, run.id)
+    held = leases.current(connection, runs.lease_name(run.id))
+    evaluations = steps.evaluations_of(connection, run.id)
+    return {
+        "run": run.id,
+        "status": runs.status(connection, run.id),
+        "recipe": name,
+        "changed": changes,
+        "dataset": run.dataset,
+        "seed": run.seed,
+        "created_at": run.created_at,
+        "labelled": run.labelled.size,
+        "pool": run.pool.size,
+        "rounds": groups[0] if groups else 0,
+        "rounds_done": runs.rounds_done(connection, run.id),
+        "final_checkpoint": final,
+        "newest_checkpoint": networks[-1] if networks else None,
+        "counts": {**runs.counts(connection, run.id), "steps": len(taken)},
+        "seconds": sum(record.seconds for record in taken),
+        "measures": _measures(evaluations, run, final),
+        "evaluations": [
+            {
+                "dataset": one.dataset,
+                "split": one.split,
+                "checkpoint": one.checkpoint,
+                "slices": one.measures["count"],
+                "measures": one.measures["estimates"],
+            }
+            for one in evaluations
+        ],
+        "driver": {"host": held[0].host, "pid": held[0].pid, "doing": held[1]} if held else None,
+        "errors": steps.errors_of(connection, run.id),
+    }
+
+
+def _measures(evaluations: list[Evaluation], run: Run, final: str | None) -> dict[str, Any]:
+    """The final network on the test split of the run's own data set; empty where that was not measured."""
+    own = [
+        one.measures["estimates"]
+        for one in evaluations
+        if (one.dataset, one.split, one.checkpoint) == (run.dataset, Split.TEST, final)
+    ]
+    return own[-1] if own else {}

@@ -1,0 +1,47 @@
+"""`maskloom run` and `resume`: drive a run, here or in the background."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from maskloom.services.cli.options import AsJson, Dataset, Detach, RunId, Workers
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="What to do: see `maskloom recipes`.")],
+    *,
+    dataset: Dataset,
+    seed: Annotated[int, typer.Option(help="Another seed is another run.")] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe. Can be given again."),
+    ] = None,
+    workers: Workers = 1,
+    detach: Detach = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a recipe on a data set.
+
+    The same recipe, data and seed are the same run: what it did before is not done again.
+    """
+    from maskloom.pipelines import drive, recipes
+    from maskloom.platform.bootstrap import open_platform
+    from maskloom.services.cli import driving
+
+    chosen = recipes.with_settings(recipes.named(recipe), settings or [])
+    with open_platform() as platform:
+        one, is_new = drive.create(platform, chosen, dataset, seed)
+        driving.go_on(platform, one, is_new=is_new, workers=workers, detach=detach, as_json=as_json)
+
+
+def resume(run: RunId, *, workers: Workers = 1, detach: Detach = False, as_json: AsJson = False) -> None:
+    """Go on with a run that was paused, interrupted or cancelled, or that failed."""
+    from maskloom.pipelines import drive
+    from maskloom.platform.bootstrap import open_platform
+    from maskloom.services.cli import driving
+
+    with open_platform() as platform:
+        one = drive.find(platform, run)
+        driving.go_on(platform, one, is_new=False, workers=workers, detach=detach, as_json=as_json)

@@ -1,0 +1,80 @@
+"""What a round costs besides its forward and backward passes, from round 1 to round 320, and what a replay costs.
+
+The network is made small in pixels and steps, so that 320 rounds take minutes: the overhead does not depend on either.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections import defaultdict
+from typing import Any
+
+from bench.data import bench_platform, real_slices
+from maskloom.pipelines import drive, recipes
+from maskloom.pipelines.work import Progress, Stop
+
+SETTINGS = [
+    "network.backbone=tf_efficientnet_lite0",
+    "supervised.epochs=null", "supervised.steps=2", "supervised.size=64", "supervised.batch_size=4",
+    "fine_tune.epochs=null", "fine_tune.steps=1", "fine_tune.size=64", "fine_tune.batch_size=4",
+    "fine_tune.scales=[1.0]",
+    "pretrain.epochs=null", "pretrain.steps=1", "pretrain.size=64", "pretrain.batch_size=4",
+    "final.epochs=null", "final.steps=1", "final.size=64", "final.batch_size=4",
+    "prediction.size=64",
+]  # fmt: skip
+
+
+class Stopwatch:
+    """Overhead per round: wall time of the whole round less the actors' time in the network."""
+
+    def __init__(self) -> None:
+        self.overhead: dict[int, float] = defaultdict(float)
+        self.by_kind: dict[str, list[float]] = defaultdict(list)
+        self._last = time.perf_counter()
+
+    def started(self, kind: str, round_number: int | None) -> None:
+        pass
+
+    def waiting(self, kind: str, round_number: int | None, holder: str) -> None:
+        raise AssertionError(f"nobody else should hold {kind}: {holder}")
+
+    def progress(self, progress: Progress) -> None:
+        pass
+
+    def done(self, kind: str, round_number: int | None, output: Any) -> None:
+        now = time.perf_counter()
+        spent = now - self._last - getattr(output, "compute_s", 0.0)
+        self._last = now
+        if round_number is not None:
+            self.overhead[round_number] += spent
+            self.by_kind[kind].append(spent)
+
+
+def measure(slices: int | None = None) -> dict[str, Any]:
+    """Run 320 rounds of 5 slices (or fewer, for a look), then replay them."""
+    with bench_platform() as platform:
+        real_slices(platform, "bench", slices)
+        recipe = recipes.with_settings(recipes.named("semi-inf-net"), SETTINGS)
+        run, _ = drive.create(platform, recipe, "bench", 0)
+        watch = Stopwatch()
+        drive.drive(platform, run, workers=1, observer=watch, stop=Stop())
+        began = time.perf_counter()
+        drive.drive(platform, run, workers=1, observer=Stopwatch(), stop=Stop())
+        replay_s = time.perf_counter() - began
+    rounds = [watch.overhead[number] for number in sorted(watch.overhead)]
+    return {
+        "rounds": len(rounds),
+        "median_s": statistics.median(rounds),
+        "first_20_s": statistics.median(rounds[:20]),
+        "last_20_s": statistics.median(rounds[-20:]),
+        "last_over_first": statistics.median(rounds[-20:]) / statistics.median(rounds[:20]),
+        "median_s_by_step": {kind: statistics.median(spent) for kind, spent in watch.by_kind.items()},
+        "replay_s": replay_s,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(int(sys.argv[1]) if len(sys.argv) > 1 else None), indent=2))

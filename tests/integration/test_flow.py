@@ -1,0 +1,318 @@
+"""A run whose process is killed at every point of the step protocol ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import text
+
+from maskloom.pipelines import drive
+from maskloom.platform import failpoints
+from maskloom.platform.bootstrap import Platform, open_platform
+from maskloom.platform.catalog import leases, runs, steps
+from maskloom.platform.facts import Run, RunStatus, Split
+from maskloom.platform.settings import Settings
+from support import tiny_flow
+from support.painted import ingest_phantom
+from support.remains import facts, loose_ends
+
+KINDS = ("train", "sample", "label", "gate", "merge", "evaluate")
+SAVING = ("train", "label")
+"""Kinds of step long enough to save how far they are."""
+POINTS = [
+    (kind, point)
+    for kind in KINDS
+    for point in failpoints.POINTS
+    if point != "progress_saved" or kind in SAVING
+]
+PATIENCE_S = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A data set and a run on it that nobody has driven yet."""
+
+    platform: Platform
+    run: Run
+    environment: dict[str, str]
+
+    def start(self, run: Run | None = None, **environment: str) -> subprocess.Popen[str]:
+        """A process that drives the run."""
+        return subprocess.Popen(
+            [sys.executable, tiny_flow.__file__, (run or self.run).id],
+            env=os.environ | self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, run: Run | None = None, **environment: str) -> str:
+        """Drive the run in a process that nobody disturbs; what it printed."""
+        code, out, err = ended(self.start(run, **environment))
+        assert code == 0, err
+        return out
+
+    def status(self) -> RunStatus:
+        return self.platform.database.transaction(lambda c: runs.status(c, self.run.id))
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, output and errors of a process, once it has ended."""
+    out, err = process.communicate(timeout=PATIENCE_S)
+    return process.returncode, out, err
+
+
+def wait_for_line(process: subprocess.Popen[str], line: str) -> None:
+    """Wait until the process has printed `line`."""
+    assert process.stdout
+    for printed in process.stdout:
+        if printed.strip() == line:
+            return
+    raise AssertionError(f"it ended without saying {line!r}: {process.stderr and process.stderr.read()}")
+
+
+@contextmanager
+def prepared(home: Path, url: str) -> Iterator[Setting]:
+    with open_platform(Settings(home=home, database_url=url)) as platform:
+        for seed, (split, count) in enumerate({"labelled": 5, "unlabelled": 12, "test": 3}.items()):
+            ingest_phantom(platform, home / split, Split(split), count, seed)
+        run, _ = drive.create(platform, tiny_flow.tiny_recipe(), "phantom", seed=1)
+        environment = {"MASKLOOM_HOME": str(home), "MASKLOOM_DATABASE_URL": url}
+        yield Setting(platform=platform, run=run, environment=environment)
+
+
+@pytest.fixture
+def setting(maskloom_home: Path, catalog_url: str) -> Iterator[Setting]:
+    with prepared(maskloom_home, catalog_url) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def undisturbed(postgres_server: object, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The facts that the run leaves when nothing dies."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    url = postgres_server.url.removesuffix("postgres") + "undisturbed"  # type: ignore[attr-defined]
+    postgres_server.execute("CREATE DATABASE undisturbed")  # type: ignore[attr-defined]
+    with prepared(home, url) as setting:
+        setting.finish()
+        assert loose_ends(setting.platform) == []
+        left = facts(setting.platform)
+    postgres_server.execute("DROP DATABASE undisturbed WITH (FORCE)")  # type: ignore[attr-defined]
+    shutil.rmtree(home)
+    return left
+
+
+def test_the_undisturbed_run_has_every_kind_of_step(undisturbed: dict[str, list[str]]) -> None:
+    for kind in KINDS:
+        assert any(f'"kind": "{kind}"' in row for row in undisturbed["steps"])
+    assert len(undisturbed["label_versions"]) == 8 + 12 + 12
+    assert len(undisturbed["gate_decisions"]) == 12
+    assert {'"kept": true' in row for row in undisturbed["gate_decisions"]} == {True, False}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_at_every_point_of_a_step_it_ends_the_same(
+    kind: str, setting: Setting, undisturbed: dict[str, list[str]]
+) -> None:
+    for point in [point for of_kind, point in POINTS if of_kind == kind]:
+        code, _, err = ended(setting.start(MASKLOOM_FAILPOINT=f"{point}:{kind}"))
+        assert code == -signal.SIGKILL, f"did not reach {point}: {err}"
+        assert setting.status() is RunStatus.INTERRUPTED
+    setting.finish()
+    assert setting.status() is RunStatus.FINISHED
+    assert facts(setting.platform) == undisturbed
+    assert loose_ends(setting.platform) == []
+
+
+def test_a_step_goes_on_from_its_saved_progress(setting: Setting) -> None:
+    ended(setting.start(MASKLOOM_FAILPOINT="progress_saved:train:2"))
+    with setting.platform.database.connection() as connection:
+        (name,) = connection.scalars(text("select name from leases where progress is not null")).all()
+        saved = leases.progress(connection, name)
+    assert saved is not None
+    assert b'"step": 4' in setting.platform.objects.get(saved)
+    process = setting.start(MASKLOOM_FAILPOINT="progress_saved:train:1")
+    ended(process)
+    with setting.platform.database.connection() as connection:
+        saved = leases.progress(connection, name)
+    assert saved is not None
+    assert b'"step": 6' in setting.platform.objects.get(saved)
+
+
+def test_saved_progress_that_is_gone_starts_the_step_over(
+    setting: Setting, undisturbed: dict[str, list[str]]
+) -> None:
+    ended(setting.start(MASKLOOM_FAILPOINT="progress_saved:label"))
+    with setting.platform.database.connection() as connection:
+        (saved,) = connection.scalars(text("select progress from leases where progress is not null")).all()
+    setting.platform.objects.delete(saved)
+    setting.finish()
+    assert facts(setting.platform) == undisturbed
+
+
+def test_a_finished_run_is_replayed_without_working(setting: Setting) -> None:
+    first = setting.finish()
+    again = setting.finish()
+    assert "started" not in again
+    assert again.splitlines()[-1] == first.splitlines()[-1]
+    with setting.platform.database.connection() as connection:
+        attempts = connection.scalar(text("select count(*) from attempts"))
+        assert attempts == connection.scalar(text("select count(*) from steps"))
+
+
+@pytest.mark.parametrize("kind", ["train", "label", "evaluate"])
+def test_a_failing_step_leaves_its_error_and_is_tried_again(
+    kind: str, setting: Setting, undisturbed: dict[str, list[str]]
+) -> None:
+    code, _, err = ended(setting.start(TINY_FAIL=kind))
+    assert code == 1
+    assert "asked to fail" in err
+    assert setting.status() is RunStatus.FAILED
+    with setting.platform.database.connection() as connection:
+        (failed,) = steps.errors_of(connection, setting.run.id)
+    assert failed["error"] == "RuntimeError: asked to fail"
+    setting.finish()
+    assert setting.status() is RunStatus.FINISHED
+    assert facts(setting.platform) == undisturbed
+    assert loose_ends(setting.platform) == []
+
+
+def test_a_second_process_on_the_run_is_told_who_drives_it(
+    setting: Setting, undisturbed: dict[str, list[str]]
+) -> None:
+    with setting.start(TINY_HOLD="label") as first:
+        wait_for_line(first, "started label 1")
+        assert setting.status() is RunStatus.RUNNING
+        code, out, err = ended(setting.start())
+        assert code == 75
+        assert out == ""
+        assert f"RunBusy | run {setting.run.id} is driven by process {first.pid} on " in err
+        (setting.platform.settings.home / "go").touch()
+        assert ended(first)[0] == 0
+    assert facts(setting.platform) == undisturbed
+
+
+def test_runs_that_share_steps_share_their_work(setting: Setting) -> None:
+    recipe = tiny_flow.tiny_recipe(uncertainty=0.4)
+    other, new = drive.create(setting.platform, recipe, "phantom", seed=1)
+    assert new
+    with setting.start(TINY_HOLD="train") as first:
+        wait_for_line(first, "started train None")
+        with setting.start(other) as second:
+            assert second.stdout
+            assert (
+                second.stdout.readline()
+                == f"waiting train None process {first.pid} on {os.uname().nodename}\n"
+            )
+            (setting.platform.settings.home / "go").touch()
+            assert [ended(first)[0], ended(second)[0]] == [0, 0]
+    with setting.platform.database.connection() as connection:
+        attempts = connection.execute(
+            text("select step, count(*), count(distinct run) as runs from attempts group by step")
+        ).all()
+        assert {row.count for row in attempts} == {1}
+        shared = connection.scalars(
+            text("select kind from run_steps join steps on key = step group by key having count(*) = 2")
+        ).all()
+    assert sorted(shared) == ["gate", "label", "sample", "train"] or sorted(shared) == [
+        "label",
+        "sample",
+        "train",
+    ]
+    assert loose_ends(setting.platform) == []
+
+
+def test_who_was_away_longer_than_the_lease_cannot_commit(
+    setting: Setting, undisturbed: dict[str, list[str]]
+) -> None:
+    away = setting.start(MASKLOOM_FAILPOINT="ran:label", MASKLOOM_FAILPOINT_SIGNAL="SIGSTOP")
+    wait_until_stopped(away)
+    code, _, err = ended(setting.start())
+    assert code == 75, "the lease still ran"
+    assert f"process {away.pid} on" in err
+    wait_until_leases_expire(setting)
+    with setting.start(TINY_HOLD="evaluate") as heir:
+        wait_for_line(heir, "done label 1")
+        away.send_signal(signal.SIGCONT)
+        code, _, err = ended(away)
+        assert code == 75
+        assert err.startswith("LeaseLost | another process took over the step label")
+        (setting.platform.settings.home / "go").touch()
+        assert ended(heir)[0] == 0
+    assert facts(setting.platform) == undisturbed
+    assert loose_ends(setting.platform) == []
+
+
+def test_who_was_away_longer_than_the_lease_cannot_save_progress(
+    setting: Setting, undisturbed: dict[str, list[str]]
+) -> None:
+    away = setting.start(MASKLOOM_FAILPOINT="progress_saved:train:1", MASKLOOM_FAILPOINT_SIGNAL="SIGSTOP")
+    wait_until_stopped(away)
+    wait_until_leases_expire(setting)
+    with setting.start(TINY_HOLD="train") as heir:
+        wait_for_line(heir, "started train None")
+        away.send_signal(signal.SIGCONT)
+        code, _, err = ended(away)
+        assert code == 75
+        assert err.startswith("LeaseLost | another process took over")
+        (setting.platform.settings.home / "go").touch()
+        assert ended(heir)[0] == 0
+    assert facts(setting.platform) == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("asked", "becomes"), [("paused", RunStatus.PAUSED), ("cancelled", RunStatus.CANCELLED)]
+)
+def test_a_request_to_stop_is_obeyed(
+    asked: str, becomes: RunStatus, setting: Setting, undisturbed: dict[str, list[str]]
+) -> None:
+    with setting.start(TINY_HOLD="label") as process:
+        wait_for_line(process, "started label 1")
+        assert drive.request(setting.platform, setting.run, asked) is RunStatus.RUNNING
+        code, _, err = ended(process)
+    assert code == 130
+    assert f"the run was {asked}" in err
+    assert setting.status() is becomes
+    assert [end for end in loose_ends(setting.platform) if "held" in end] == []
+    setting.finish()
+    assert setting.status() is RunStatus.FINISHED
+    assert facts(setting.platform) == undisturbed
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_cleanly(
+    number: signal.Signals, setting: Setting, undisturbed: dict[str, list[str]]
+) -> None:
+    with setting.start(TINY_HOLD="train") as process:
+        wait_for_line(process, "started train None")
+        process.send_signal(number)
+        code, _, err = ended(process)
+    assert code == 130
+    assert "the run was interrupted" in err
+    assert setting.status() is RunStatus.INTERRUPTED
+    assert [end for end in loose_ends(setting.platform) if "held" in end] == []
+    setting.finish()
+    assert facts(setting.platform) == undisturbed
+
+
+def wait_until_stopped(process: subprocess.Popen[str]) -> None:
+    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def wait_until_leases_expire(setting: Setting) -> None:
+    running = text("select count(*) from leases where expires_at > clock_timestamp()")
+    while setting.platform.database.transaction(lambda c: c.scalar(running)):
+        time.sleep(0.5)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+
+from maskloom.pipelines import recipes
+from maskloom.platform.errors import SettingsError
+from maskloom.platform.fingerprint import fingerprint
+
+
+def test_the_papers_figures() -> None:
+    paper = recipes.RECIPES["semi-inf-net"]
+    assert isinstance(paper, recipes.SemiInfNet)
+    assert (paper.supervised.epochs, paper.supervised.batch_size, paper.supervised.learning_rate) == (
+        100,
+        24,
+        1e-4,
+    )
+    assert (paper.supervised.size, paper.supervised.scales, paper.supervised.scale_choice) == (
+        352,
+        (0.75, 1.0, 1.25),
+        "each",
+    )
+    assert (paper.fine_tune.epochs, paper.fine_tune.batch_size, paper.fine_tune.learning_rate) == (
+        10,
+        16,
+        3e-4,
+    )
+    assert (paper.sampler.kind, paper.sampler.group_size, paper.gate.kind) == ("random", 5, "none")
+    assert paper.network.backbone == "res2net50d"
+    assert not paper.prediction.stretch
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_a_recipe_survives_storage(name: str) -> None:
+    recipe = recipes.RECIPES[name]
+    recipes.check(recipe)
+    stored = recipes.RECIPE.dump_python(recipe, mode="json")
+    assert recipes.RECIPE.validate_python(stored) == recipe
+    assert fingerprint(recipes.RECIPE.validate_python(stored)) == fingerprint(recipe)
+
+
+def test_set_changes_one_value_and_keeps_its_type() -> None:
+    recipe = recipes.with_settings(
+        recipes.named("semi-inf-net"),
+        [
+            "gate.kind=area",
+            "fine_tune.learning_rate=1",
+            "fine_tune.scales=[1.0]",
+            "fine_tune.augment.gamma=1.5",
+        ],
+    )
+    assert isinstance(recipe, recipes.SemiInfNet)
+    assert recipe.gate.kind == "area"
+    assert recipe.fine_tune.scales == (1.0,)
+    assert recipe.fine_tune.augment.gamma == 1.5
+    assert isinstance(recipe.fine_tune.learning_rate, float)  # 1 and 1.0 must be the same step
+    assert recipe.supervised == recipes.RECIPES["semi-inf-net"].supervised
+
+
+@pytest.mark.parametrize(
+    ("setting", "nearest"),
+    [
+        ("fine_tune.learning_rat=1", "fine_tune.learning_rate"),
+        ("finetune.epochs=3", "fine_tune.epochs"),
+        ("sampler.groupsize=9", "sampler.group_size"),
+        ("gate=area", "gate.kind"),
+    ],
+)
+def test_a_wrong_key_is_named_with_the_nearest_right_one(setting: str, nearest: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        recipes.with_settings(recipes.named("semi-inf-net"), [setting])
+    assert setting.partition("=")[0] in error.value.message
+    assert nearest in error.value.hint
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "gate.kind=nonsense",
+        "fine_tune.batch_size=many",
+        "fine_tune.batch_size=0",
+        "fine_tune.size=100",
+        "fine_tune.steps=5",
+        "fine_tune.scales=[]",
+        "prediction.size=0",
+        "sampler.group_size=0",
+        "seed",
+        "method=supervised",
+        "network.backbone.name=x",
+    ],
+)
+def test_a_wrong_value_is_refused(setting: str) -> None:
+    with pytest.raises(SettingsError):
+        recipes.with_settings(recipes.named("semi-inf-net"), [setting])
+
+
+def test_a_wrong_recipe_is_named_with_the_nearest_right_one() -> None:
+    with pytest.raises(SettingsError) as error:
+        recipes.named("semi-infnet-quick")
+    assert "semi-inf-net-quick" in error.value.hint
