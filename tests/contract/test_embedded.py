@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -74,9 +74,13 @@ def scalar(url: str, query: str) -> object:
 
 
 def postmasters(home: Path) -> list[psutil.Process]:
-    processes = postgres_processes(home)
-    ids = {process.pid for process in processes}
-    return [process for process in processes if process.ppid() not in ids]
+    children = "postgres: "  # begins the title of every process but the first
+    found = []
+    for process in postgres_processes(home):
+        with suppress(psutil.NoSuchProcess):
+            if not "".join(process.cmdline()).startswith(children):
+                found.append(process)
+    return found
 
 
 def postmaster(home: Path) -> psutil.Process:

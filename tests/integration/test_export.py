@@ -57,7 +57,9 @@ def test_png_has_every_image_as_ingested_and_every_mask_at_its_size(painted: Pai
         assert sha256(image) == row["slice"]
         assert set(np.unique(mask)) <= {0, 255}
         assert (mask == masks[row["slice"]]).all()
-        assert Path(row["image_file"]).stem == Path(row["mask_file"]).stem == Path(row["name"]).stem
+        assert Path(row["image_file"]).stem == Path(row["mask_file"]).stem
+    assert "masks/unlabelled/pool_3.png" in {row["mask_file"] for row in rows}
+    assert "masks/labelled/_i_expert__3.png" in {row["mask_file"] for row in rows}
     written = {str(path.relative_to(out)) for path in out.rglob("*.png")}
     assert written == {row[column] for row in rows for column in ("image_file", "mask_file")}
     assert (summary.slices, summary.by_kind) == (17, {LabelKind.EXPERT: 5, LabelKind.PSEUDO: 12})

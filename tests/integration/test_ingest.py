@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import zlib
 from collections.abc import Iterator
@@ -128,6 +129,7 @@ def test_what_is_bad_is_set_aside_with_a_reason_and_the_rest_goes_in(
     (images / "bomb.png").write_bytes(bomb())
     for name in ("empty", "cut", "text", "colour", "bomb"):
         save(masks / f"{name}.png", lesion())
+    (images / os.fsdecode(b"caf\xe9.png")).write_bytes(b"latin-1")
     (images / ".DS_Store").write_bytes(b"finder")
 
     report = take(platform, images, Split.LABELLED, masks)
@@ -137,7 +139,7 @@ def test_what_is_bad_is_set_aside_with_a_reason_and_the_rest_goes_in(
     said = reasons(report)
     assert set(said) == {
         "empty.png", "cut.png", "text.png", "colour.png", "small_mask.png", "odd_mask.png", "no_mask.png",
-        "twin.png", "bomb.png", "masks/nobody.png",
+        "twin.png", "bomb.png", "masks/nobody.png", "caf\\udce9.png",
     }  # fmt: skip
     for source, words in {
         "empty.png": "empty",

@@ -10,17 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from maskloom.models.bootstrap import summarise
 from maskloom.models.metrics import measure_slice
 from maskloom.pipelines import drive, recipes
-from maskloom.pipelines.jobs import EvaluateJob, LabelJob, SliceLabel, TrainJob, TrainResult
+from maskloom.pipelines.jobs import EvaluateJob, LabelJob, SliceEvaluation, SliceLabel, TrainJob, TrainResult
 from maskloom.pipelines.recipes import GateParameters, SamplerParameters, SemiInfNet
 from maskloom.pipelines.steps.ingest import Intake, ingest
 from maskloom.pipelines.work import Stop
@@ -37,6 +35,8 @@ Grey = NDArray[np.uint8]
 
 SIZE = 96
 DATASET = "phantom"
+VOLUMES = {Split.LABELLED: "<i>expert&\"'", Split.UNLABELLED: "pool", Split.TEST: "test"}
+"""The volume of each split's slices: of experts' ones a name that is no markup and no file name everywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,19 +83,20 @@ class PaintedCrew:
     def label(self, job: LabelJob, done: list[SliceLabel], work: object) -> list[SliceLabel]:
         return [self._label(digest, job.checkpoint) for digest in job.slices]
 
-    def evaluate(self, job: EvaluateJob, work: object) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
-        blobs = self._objects.get_many([mask for _, mask in job.pairs])
-        predictions = [self._paint(image, job.checkpoint) for image, _ in job.pairs]
-        measures = [
-            measure_slice(soft, decode_grey8(blob)) for soft, blob in zip(predictions, blobs, strict=True)
-        ]
-        estimates = {name: asdict(value) for name, value in summarise(measures, seed=0).items()}
-        stored = self._objects.put_many([encode_png(soft) for soft in predictions])
-        rows = tuple(
-            {"slice": image, "dice": measure.dice, "hd95": measure.hd95, "prediction": prediction}
-            for (image, _), measure, prediction in zip(job.pairs, measures, stored, strict=True)
-        )
-        return estimates, rows
+    def evaluate(self, job: EvaluateJob, work: object) -> list[SliceEvaluation]:
+        rows = []
+        for image, mask in job.pairs:
+            soft = self._paint(image, job.checkpoint)
+            file = encode_png(soft)
+            rows.append(
+                SliceEvaluation(
+                    slice=image,
+                    prediction=self._objects.put(file),
+                    size_bytes=len(file),
+                    measures=asdict(measure_slice(soft, decode_grey8(self._objects.get(mask)))),
+                )
+            )
+        return rows
 
     def close(self) -> None: ...
 
@@ -166,9 +167,10 @@ def ingest_phantom(platform: Platform, folder: Path, split: Split, count: int, s
     truth = {}
     for position, (image, mask) in enumerate(zip(images, masks, strict=True)):
         data = encode_png(image)
+        name = f"{VOLUMES[split]}_{position}.png"
         truth[sha256(data)] = mask
-        (folder / "images" / f"{split}_{position}.png").write_bytes(data)
-        (folder / "masks" / f"{split}_{position}.png").write_bytes(encode_png(mask))
+        (folder / "images" / name).write_bytes(data)
+        (folder / "masks" / name).write_bytes(encode_png(mask))
     intake = Intake(
         images=open_source(str(folder / "images")),
         masks=None if split is Split.UNLABELLED else open_source(str(folder / "masks")),

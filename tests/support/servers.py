@@ -195,9 +195,8 @@ def free_ports(count: int) -> list[int]:
     """Ports which nothing listens on, nor on the port 10000 above (SeaweedFS opens both)."""
     ports: list[int] = []
     while len(ports) < count:
-        port = random.SystemRandom().randrange(
-            12_000, 22_000
-        )  # below what systems hand out for outgoing connections
+        # Both ports stay below those that systems hand out for outgoing connections.
+        port = random.SystemRandom().randrange(12_000, 22_000)
         if port not in ports and _is_free(port) and _is_free(port + 10_000):
             ports.append(port)
     return ports
@@ -232,7 +231,6 @@ def remove_home(home: Path) -> None:
         process.kill()
     while postgres_processes(home):
         time.sleep(0.01)
-    shutil.rmtree(
-        (home / "postgres").resolve(), ignore_errors=True
-    )  # a link, when root's home is closed to others
+    # A link, when root's home is closed to other users.
+    shutil.rmtree((home / "postgres").resolve(), ignore_errors=True)
     shutil.rmtree(home)

@@ -12,13 +12,12 @@ import os
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
 from maskloom.pipelines import drive, recipes
-from maskloom.pipelines.jobs import EvaluateJob, LabelJob, SliceLabel, TrainJob, TrainResult
+from maskloom.pipelines.jobs import EvaluateJob, LabelJob, SliceEvaluation, SliceLabel, TrainJob, TrainResult
 from maskloom.pipelines.recipes import GateParameters, Recipe, SamplerParameters, SemiInfNet
 from maskloom.pipelines.work import Stop, Work
 from maskloom.platform.bootstrap import Platform, open_platform
@@ -75,14 +74,21 @@ class TinyCrew:
                 work.save_progress(self._objects.put(content))
         return labels
 
-    def evaluate(self, job: EvaluateJob, work: Work) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
+    def evaluate(self, job: EvaluateJob, work: Work) -> list[SliceEvaluation]:
+        from maskloom.models.metrics import measure_slice  # loads MONAI, which takes seconds
+
         self._interfere(work)
-        rows = tuple(
-            {"slice": image, "dice": int(fingerprint([image, job.checkpoint])[:2], 16) / 255}
-            for image, _ in job.pairs
-        )
-        mean = sum(row["dice"] for row in rows) / len(rows)
-        return {"dice": {"value": mean, "low": mean, "high": mean}}, rows
+        found = []
+        for image, mask in job.pairs:
+            label = self._label(image, job.checkpoint)
+            drawn, wanted = (decode_grey8(self._objects.get(digest)) for digest in (label.mask, mask))
+            measures = asdict(measure_slice(drawn, wanted))
+            found.append(
+                SliceEvaluation(
+                    slice=image, prediction=label.mask, size_bytes=label.size_bytes, measures=measures
+                )
+            )
+        return found
 
     def close(self) -> None: ...
 

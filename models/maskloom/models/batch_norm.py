@@ -1,7 +1,7 @@
 """Batch norm over the images of all workers, so that a batch trains alike whole or split.
 
-`training.Training` calls `synchronise` when there is more than one worker. torch's SyncBatchNorm refuses CPU
-tensors, so gloo gets the same thing written here; weights and their names stay those of the plain layer.
+`training.Training` calls `synchronise` when there is more than one worker. torch's SyncBatchNorm refuses CPU tensors, so
+gloo gets the same thing written here; weights and their names stay those of the plain layer.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ def synchronise(network: nn.Module) -> None:
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
-    """Stands in for `plain`, a BatchNorm2d or timm's BatchNormAct2d; every worker must hold equally many
-    images."""
+    """Stands in for `plain`, a BatchNorm2d or timm's BatchNormAct2d; every worker must hold equally many images."""
 
     def __init__(self, plain: nn.BatchNorm2d) -> None:
         super().__init__(plain.num_features, plain.eps, plain.momentum)
@@ -58,8 +57,8 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
 class _Normalise(torch.autograd.Function):
     """Batch norm with mean and variance over all workers, forwards and backwards.
 
-    Built from torch's own kernels, which read each tensor once and take bfloat16 features beside float32 weights;
-    the same formulas as single operations take ten times as long.
+    Built from torch's own kernels, which read each tensor once and take bfloat16 features beside float32 weights; the same
+    formulas as single operations take ten times as long.
     """
 
     @staticmethod

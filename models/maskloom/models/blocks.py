@@ -36,8 +36,7 @@ class ConvNorm(nn.Module):
 
 
 class ReceptiveField(nn.Module):
-    """Receptive-field block: four branches that look 1, 7, 15 and 21 or so pixels far, to `outputs`
-    channels."""
+    """Receptive-field block: four branches that see 1, 9, 15 and 21 pixels across, to `outputs` channels."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -60,8 +59,7 @@ class ReceptiveField(nn.Module):
 
 
 class EdgeAttention(nn.Module):
-    """Edge features (B, 64, H/4, W/4) and the edge map's logits (B, 1, H/4, W/4) from f2 (paper: III-B,
-    EA)."""
+    """Edge features (B, 64, H/4, W/4) and the edge map's logits (B, 1, H/4, W/4) from f2 (paper: III-B, EA)."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -74,8 +72,7 @@ class EdgeAttention(nn.Module):
 
 
 class ParallelPartialDecoder(nn.Module):
-    """The global map's logits (B, 1, H/8, W/8) from the three deep features of `channels` each (paper: III-B,
-    PPD)."""
+    """The global map's logits (B, 1, H/8, W/8) from the three deep features of `channels` each (paper: III-B, PPD)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -113,8 +110,7 @@ class ReverseAttention(nn.Module):
         self.out = ConvNorm(width, 1, 1 if kernel == 5 else 3)
 
     def forward(self, features: Tensor, deeper: Tensor, edge: Tensor) -> Tensor:
-        """(B, C, h, w) features, (B, 1, ...) deeper logits, (B, 64, ...) edge features -> logits (B, 1, h,
-        w)."""
+        """(B, C, h, w) features, (B, 1, ...) deeper logits, (B, 64, ...) edge features -> logits (B, 1, h, w)."""
         deeper = resize(deeper, features.shape[2:])
         attention = 1 - torch.sigmoid(deeper)
         # A 1x1 convolution without bias lets a factor per pixel through: applied after it, on a tenth of the channels.

@@ -1,8 +1,7 @@
-"""What runs a network for prediction: torch, or OpenVINO (CPU only, an optional extra), which is faster on
-long jobs.
+"""What runs a network for prediction: torch, or OpenVINO (CPU only, an optional extra), which is faster on long jobs.
 
-`inference.Predictor` chooses one. Each is made for the weights the network has at that moment: torch at once,
-OpenVINO in some seconds, which pay off from a few hundred slices on.
+`inference.Predictor` chooses one. Each is made for the weights the network has at that moment: torch at once, OpenVINO in
+some seconds, which pay off from a few hundred slices on.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ from maskloom.models.parameters import Precision, PredictionParameters
 
 
 class Engine(Protocol):
-    """Grey values float32 (B, 1, S, S) in 0..1 on the device -> probabilities, the same shape, type and
-    device."""
+    """Grey values float32 (B, 1, S, S) in 0..1 on the device -> probabilities, the same shape, type and device."""
 
     def __call__(self, grey: Tensor) -> Tensor: ...
 
@@ -84,8 +82,7 @@ class OpenVinoEngine:
 
 
 def make(network: InfNet, parameters: PredictionParameters, device: torch.device) -> Engine:
-    """The engine that `parameters` name. Raises ModelError if it is not installed or does not run on the
-    device."""
+    """The engine that `parameters` name. Raises ModelError if it is not installed or does not run on the device."""
     if parameters.engine == "torch":
         return TorchEngine(network, parameters.precision, device)
     if parameters.engine == "auto":

@@ -1,7 +1,7 @@
 """From slices to probability maps, and what a map says about itself.
 
-A labeller (pipelines) keeps a `Predictor` for a checkpoint, brings each map to its slice's size with
-`resize_to`, and gives every pseudo label its `uncertainty`.
+A labeller (pipelines) keeps a `Predictor` for a checkpoint, brings each map to its slice's size with `resize_to`, and gives
+every pseudo label its `uncertainty`.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def resize_to(probabilities: Tensor, size: tuple[int, int]) -> Tensor:
 def uncertainty(probabilities: Tensor) -> Tensor:
     """How unsure each map (B, 1, H, W) is, float32 (B,) in 0..1.
 
-    The mean entropy, in bits, over the plausible area: the pixels with a probability of at least 0.1. A crisp
-    lesion scores low, for only its outline is unsure; a faint or doubtful one scores up to 1; a small lesion
-    scores higher than a large one of the same crispness, and it is also more easily wrong. The area counts as
-    at least a thousandth of the slice, so that an empty map scores 0 and a few doubtful pixels score little.
+    The mean entropy, in bits, over the plausible area: the pixels with a probability of at least 0.1. A crisp lesion scores
+    low, for only its outline is unsure; a faint or doubtful one scores up to 1; a small lesion scores higher than a large
+    one of the same crispness, and it is also more easily wrong. The area counts as at least a thousandth of the slice, so
+    that an empty map scores 0 and a few doubtful pixels score little.
     """
     p = probabilities.flatten(1).float().clamp(1e-6, 1 - 1e-6)
     entropy = -(p * p.log2() + (1 - p) * (1 - p).log2())

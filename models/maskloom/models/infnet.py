@@ -1,7 +1,6 @@
 """Inf-Net: a slice in, five maps of infection out (Fan et al., IEEE TMI 39(8), 2020, section III, figure 2).
 
-`training.Training` fits it, `inference.Predictor` uses it. `build` makes a fresh one and `load` one with
-given weights.
+`training.Training` fits it, `inference.Predictor` uses it. `build` makes a fresh one and `load` one with given weights.
 """
 
 from __future__ import annotations

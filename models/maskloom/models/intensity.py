@@ -13,8 +13,7 @@ _LOW, _HIGH = 0.005, 0.995
 def to_grey(images: Tensor, intensity: Intensity) -> Tensor:
     """uint8 (B, 1, H, W) -> float32 (B, 1, H, W) in 0..1.
 
-    `percentile` stretches each slice between its own 0.5 and 99.5 percentiles; a slice of one grey value
-    becomes 0.
+    `percentile` stretches each slice between its own 0.5 and 99.5 percentiles; a slice of one grey value becomes 0.
     """
     if intensity == "plain":
         return images.float() / 255
@@ -28,6 +27,5 @@ def to_grey(images: Tensor, intensity: Intensity) -> Tensor:
 
 
 def standardise(grey: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Grey values in 0..1, (B, 1, H, W) -> (B, 3, H, W) with the backbone's mean and deviation, (1, 3, 1, 1)
-    each."""
+    """Grey values in 0..1, (B, 1, H, W) -> (B, 3, H, W) with the backbone's mean and deviation, (1, 3, 1, 1) each."""
     return ((grey - mean) / std).contiguous(memory_format=torch.channels_last)

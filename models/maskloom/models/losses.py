@@ -1,7 +1,7 @@
 """Inf-Net's deep supervision (Fan et al. 2020, section III-C; weighted BCE and IoU: Wei et al. 2020).
 
-`training.Training` calls `deep_supervision`. Everything is computed per image in float32 and then averaged
-over the images, so that a batch gives the same loss whole or split over workers.
+`training.Training` calls `deep_supervision`. Everything is computed per image in float32 and then averaged over the images,
+so that a batch gives the same loss whole or split over workers.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ _WINDOW = 31
 
 
 def pixel_weight(mask: Tensor) -> Tensor:
-    """w = 1 + 5 |mean of the mask in 31x31 - mask|, (B, 1, H, W) in 1..6: large near outlines and on small
-    lesions.
+    """w = 1 + 5 |mean of the mask in 31x31 - mask|, (B, 1, H, W) in 1..6: large near outlines and on small lesions.
 
-    The window is pooled as 31x1 and then 1x31, which gives the same mean for a fifteenth of the work; beyond
-    the border the mask counts as 0.
+    The window is pooled as 31x1 and then 1x31, which gives the same mean for a fifteenth of the work; beyond the border the
+    mask counts as 0.
     """
     half = _WINDOW // 2
     mean = F.avg_pool2d(mask, (_WINDOW, 1), stride=1, padding=(half, 0))
@@ -32,8 +31,7 @@ def pixel_weight(mask: Tensor) -> Tensor:
 
 
 def edge_of(mask: Tensor) -> Tensor:
-    """The pixels of the mask (> 0.5) that touch its outside, (B, 1, H, W) of 0 and 1; the image's border is
-    no edge."""
+    """The pixels of the mask (> 0.5) that touch its outside, (B, 1, H, W) of 0 and 1; the image's border is no edge."""
     inside = (mask > 0.5).float()
     eroded = -F.max_pool2d(-inside, kernel_size=3, stride=1, padding=1)
     return inside - eroded
@@ -42,11 +40,10 @@ def edge_of(mask: Tensor) -> Tensor:
 def deep_supervision(
     logits: Logits, mask: Tensor, bce: Literal["weighted", "published"] = "weighted"
 ) -> Tensor:
-    """Mean over images of BCE(edge) + the sum over S_g, S_5, S_4, S_3 of weighted BCE + weighted IoU; a
-    scalar.
+    """Mean over images of BCE(edge) + the sum over S_g, S_5, S_4, S_3 of weighted BCE + weighted IoU; a scalar.
 
-    `mask` is float32 (B, 1, H, W) in 0..1 and may be soft; the maps are brought to its size. `published`
-    leaves the BCE of the four maps unweighted.
+    `mask` is float32 (B, 1, H, W) in 0..1 and may be soft; the maps are brought to its size. `published` leaves the BCE of
+    the four maps unweighted.
     """
     with torch.autocast(mask.device.type, enabled=False):
         size = mask.shape[2:]

@@ -1,5 +1,4 @@
-"""Random numbers that depend on (seed, purpose, index) and on nothing that ran before, so that training can
-resume."""
+"""Random numbers that depend on (seed, purpose, index) and on nothing that ran before, so that training can resume."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""How long a stage of training is, and its learning rate at each of its steps: pure functions of the
-parameters."""
+"""How long a stage of training is, and its learning rate at each of its steps: pure functions of the parameters."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Makes torchvision importable beside a CPU build of torch. Stands before every import of timm.
 
-PyPI's torchvision is compiled against the CUDA build of torch. Beside the CPU build its operators do not
-load, and `import torchvision` then fails on "operator torchvision::nms does not exist", because it describes
-operators that nobody declared. timm imports torchvision for image transforms only, so declaring the names is
-enough: `torchvision.ops.nms` and `torchvision.io` stay unusable.
+PyPI's torchvision is compiled against the CUDA build of torch. Beside the CPU build its operators do not load, and importing
+it then fails with "operator torchvision::nms does not exist", because it describes operators that nobody declared. timm
+imports torchvision for image transforms only, so declaring the names is enough: `torchvision.ops.nms` and `torchvision.io`
+stay unusable.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """One stage of training, a step at a time, that can be stopped and taken up again at any step.
 
-A trainer (pipelines) makes a `Training` for each stage over the slices it keeps in `TrainingData`, calls
-`step` until `step_index` is `total_steps`, saves `state` now and then, and keeps `weights` at the end. All
-randomness derives from (seed, step): a stage that was restored ends, on a CPU with a fixed number of threads,
-in the same weights bit for bit.
+A trainer (pipelines) makes a `Training` for each stage over the slices it keeps in `TrainingData`, calls `step` until
+`step_index` is `total_steps`, saves `state` now and then, and keeps `weights` at the end. All randomness derives from
+(seed, step): a stage that was restored ends, on a CPU with a fixed number of threads, in the same weights bit for bit.
 """
 
 from __future__ import annotations
@@ -38,8 +37,7 @@ class StepReport:
     loss: float
     """Mean over images and scales."""
     dice: float
-    """Mean over images and scales of Dice at 0.5 in training mode; 1 where mask and prediction are both
-    empty."""
+    """Mean over images and scales of Dice at 0.5 in training mode; 1 where mask and prediction are both empty."""
     images: int
     """Image passes: batch size times scales."""
 
@@ -47,9 +45,9 @@ class StepReport:
 class Training:
     """The stage that `parameters` and `data`, as it stands now, describe.
 
-    `network` is taken over: moved to the device, trained in place. With `world` > 1 every worker makes its
-    `Training` at the same time, with equal data, inside an initialised process group, and takes each step
-    together with the others. Raises ModelError for parameters or data that do not go together.
+    `network` is taken over: moved to the device, trained in place. With `world` > 1 every worker makes its `Training` at
+    the same time, with equal data, inside an initialised process group, and takes each step together with the others.
+    Raises ModelError for parameters or data that do not go together.
     """
 
     def __init__(
@@ -109,8 +107,7 @@ class Training:
         return StepReport(loss=loss, dice=dice, images=self._parameters.batch_size * len(sizes))
 
     def state(self) -> dict[str, Any]:
-        """All that `restore` needs, as CPU copies and plain values that `torch.load(weights_only=True)`
-        reads."""
+        """All that `restore` needs, as CPU copies and plain values that `torch.load(weights_only=True)` reads."""
         return _copied(
             {
                 "step_index": self.step_index,
@@ -131,8 +128,7 @@ class Training:
         self.history = [(loss, dice) for loss, dice in state["history"]]
 
     def weights(self) -> dict[str, Tensor]:
-        """The state dict to keep, for a plain InfNet, as contiguous CPU tensors: the average if there is
-        one."""
+        """The state dict to keep, for a plain InfNet, as contiguous CPU tensors: the average if there is one."""
         kept = self._average.weights() if self._average else self._network.state_dict()
         # A fresh tensor's strides depend on its shape alone, so that equal weights are also saved as equal bytes.
         return {

@@ -11,10 +11,10 @@ from maskloom.models.errors import ModelError
 class TrainingData:
     """Images and soft masks of one size, grown by appending.
 
-    `images` and `masks` are uint8 (N, 1, S, S) views of what has been appended, 0..255 for grey value and for
-    probability; `repeats` is int64 (N,) on the CPU and says how often each stands in an epoch (0: left out).
-    All three may be written through, as when a corrected mask replaces a pseudo label. **The order is part of
-    what a training computes**: append in an order that the dataset version alone decides.
+    `images` and `masks` are uint8 (N, 1, S, S) views of what has been appended, 0..255 for grey value and for probability;
+    `repeats` is int64 (N,) on the CPU and says how often each stands in an epoch (0: left out). All three may be written
+    through, as when a corrected mask replaces a pseudo label. **The order is part of what a training computes**: append in
+    an order that the dataset version alone decides.
     """
 
     def __init__(self, size: int, device: torch.device | str = "cpu", capacity: int = 64) -> None:
@@ -43,8 +43,7 @@ class TrainingData:
         return self._repeats[: self._count]
 
     def append(self, images: Tensor, masks: Tensor, repeats: Tensor | int = 1) -> None:
-        """Add uint8 (n, 1, S, S) images and masks. Storage doubles when full, so n slices cost about n
-        copies.
+        """Add uint8 (n, 1, S, S) images and masks. Storage doubles when full, so n slices cost about n copies.
 
         Raises ModelError for another type, another size or unequal numbers.
         """
@@ -65,8 +64,7 @@ class TrainingData:
         self._count = end
 
     def samples(self) -> Tensor:
-        """int64 (sum of repeats,): the index of the slice behind each sample of an epoch, before
-        shuffling."""
+        """int64 (sum of repeats,): the index of the slice behind each sample of an epoch, before shuffling."""
         return torch.repeat_interleave(torch.arange(self._count), self.repeats)
 
     def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:

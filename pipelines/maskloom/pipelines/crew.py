@@ -27,12 +27,13 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.errors import MaskloomError, SettingsError, WorkerLost
 
 if TYPE_CHECKING:
-    from maskloom.pipelines.work import Work
+    from maskloom.pipelines.work import Stop, Work
 
 BATCHES_PER_TASK = 4
+SAVE_STATE_EVERY_S = 45.0
 SAVE_LABELS_EVERY_S = 20.0
 _POLL_S = 0.1
-_STOP_PATIENCE_S = 4.0
+_STOP_PATIENCE_S = 2.5
 
 
 class Crew:
@@ -54,10 +55,10 @@ class Crew:
         saved = work.saved_digest()
         deaths_without_progress = 0
         while True:
-            if not self._gang:
-                self._gang = self._make_gang()
             before = saved
             try:
+                if not self._gang:
+                    self._make_gang(work.stop)
                 result = self._train_once(job, saved, work)
             except _GangLost as lost:
                 saved = work.saved_digest()
@@ -116,11 +117,12 @@ class Crew:
             unfinished = results
             while unfinished:
                 ready, unfinished = ray.wait(unfinished, num_returns=len(unfinished), timeout=_POLL_S)
-                ray.get(ready)
+                for finished in ready:
+                    cluster.result(finished)
                 if unfinished:
-                    saved = self._look(saved, work)
+                    saved = self._look(job, saved, work)
                     self._stop_gang_if_asked(results, work)
-            first: TrainResult = ray.get(results[0])
+            first: TrainResult = cluster.result(results[0])
         except RayActorError as error:
             raise _GangLost(str(error).splitlines()[0]) from error
         except Exception as error:
@@ -130,10 +132,10 @@ class Crew:
             raise
         return first
 
-    def _look(self, saved: str | None, work: Work) -> str | None:
+    def _look(self, job: TrainJob, saved: str | None, work: Work) -> str | None:
         import ray  # noqa: PLC0415
 
-        status = ray.get(self._gang[0].status.remote())
+        status = ray.get(self._gang[0].status.remote(job.key))
         if status is None:
             return saved
         work.report(
@@ -161,24 +163,28 @@ class Crew:
 
         for trainer in self._gang:
             try:
-                ray.get(trainer.status.remote(), timeout=5)
+                ray.get(trainer.status.remote(""), timeout=5)
             except (RayActorError, ray.exceptions.GetTimeoutError):
                 return True
         return False
 
-    def _make_gang(self) -> list[Any]:
+    def _make_gang(self, stop: Stop) -> None:
         import ray  # noqa: PLC0415
 
         from maskloom.pipelines.workers.trainer import Trainer  # noqa: PLC0415 - loads torch
 
-        gang = [self._start(Trainer, rank) for rank in range(self._workers)]
-        rendezvous = self._rendezvous() if self._workers > 1 else None
+        self._gang = [self._start(Trainer, rank) for rank in range(self._workers)]
+        rendezvous = self._rendezvous(self._gang[0]) if self._workers > 1 else None
         try:
-            ray.get([trainer.join.remote(rendezvous) for trainer in gang])
+            unmet = [trainer.join.remote(rendezvous) for trainer in self._gang]
+            while unmet:
+                # They load torch first, which takes longer than people wait after a Ctrl-C.
+                stop.check()
+                met, unmet = ray.wait(unmet, num_returns=len(unmet), timeout=_POLL_S)
+                for joined in met:
+                    cluster.result(joined)
         except ray.exceptions.RayActorError as error:
-            self._end(gang)
-            raise WorkerLost(f"a trainer died while the gang met: {error}", hint="Run it again.") from error
-        return gang
+            raise _GangLost(str(error).splitlines()[0]) from error
 
     def _make_labeller(self) -> Any:
         from maskloom.pipelines.workers.labeller import Labeller  # noqa: PLC0415 - loads torch
@@ -192,6 +198,7 @@ class Crew:
             threads=max(1, cores // self._workers),
             rank=rank,
             world=self._workers,
+            save_every_s=SAVE_STATE_EVERY_S,
         )
         # A trainer and a labeller share a GPU: they take turns.
         gpus = 0.5 if self._platform.cluster.gpus() else 0.0
@@ -211,7 +218,10 @@ class Crew:
     def _local(self) -> bool:
         return self._platform.cluster.address is None
 
-    def _rendezvous(self) -> str:
+    def _rendezvous(self, first: Any) -> str:
+        """Where the ranks meet: a file on one machine, where nothing then listens beyond loopback; else a port of rank 0."""
+        if not self._local:
+            return str(cluster.result(first.open_rendezvous.remote()))
         folder = self._platform.settings.home / "rendezvous"
         folder.mkdir(parents=True, exist_ok=True)
         return (folder / uuid.uuid4().hex).as_uri()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from maskloom.models.parameters import NetworkParameters, PredictionParameters, TrainingParameters
@@ -21,6 +21,8 @@ class Sample:
 class TrainJob:
     """One stage of training. `start`: digest of the checkpoint to start from; None starts from the backbone's weights."""
 
+    key: str
+    """Of the step that this is for: no stage ever takes another one's status or saved state for its own."""
     network: NetworkParameters
     training: TrainingParameters
     samples: tuple[Sample, ...]
@@ -106,7 +108,4 @@ class WorkerSettings:
     threads: int
     rank: int = 0
     world: int = 1
-    rendezvous: str | None = None
-    """host:port where the ranks of a gang meet; None for a gang of one."""
     save_every_s: float = 45.0
-    environment: dict[str, Any] = field(default_factory=dict)

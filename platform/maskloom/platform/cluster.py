@@ -59,9 +59,10 @@ class Cluster:
                     logging_level=logging.ERROR,
                     configure_logging=False,
                 )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            reason = str(error).strip().splitlines()[0].partition(". ")[0]
             raise ClusterUnavailable(
-                f"Ray does not answer at {self.address or 'this machine'}: {error}",
+                f"Ray does not answer at {self.address or 'this machine'}: {reason}",
                 hint="Check MASKLOOM_RAY_ADDRESS (host:port of the head's GCS) and RAY_AUTH_TOKEN, or unset the address "
                 "to run Ray inside maskloom.",
             ) from error
@@ -75,7 +76,7 @@ class Cluster:
         return float(ray.cluster_resources().get("GPU", 0))
 
     def start(self, actor: type, arguments: Sequence[Any], *, gpus: float) -> Any:
-        """A new actor of class `actor`. It answers `status` calls while it works (two calls at a time)."""
+        """A new actor of class `actor`. It takes several calls at a time, so that it can be asked while it works."""
         self.connect()
         import ray  # noqa: PLC0415
 
@@ -89,6 +90,16 @@ class Cluster:
 
             ray.shutdown()
             self._connected = False
+
+
+def result(reference: Any) -> Any:
+    """What a call to an actor returned; what it raised, as the actor raised it."""
+    import ray  # noqa: PLC0415
+
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error
 
 
 def kill(actors: Sequence[Any]) -> None:
@@ -113,7 +124,7 @@ def run_tasks(
     called a few times a second and may raise to stop.
     """
     import ray  # noqa: PLC0415
-    from ray.exceptions import RayActorError  # noqa: PLC0415
+    from ray.exceptions import OutOfMemoryError, RayActorError  # noqa: PLC0415
 
     waiting = list(range(len(tasks)))[::-1]
     running: dict[Any, tuple[int, int]] = {}  # reference -> (task, place of its actor)
@@ -134,8 +145,8 @@ def run_tasks(
                 continue
             task, place = running.pop(reference)
             try:
-                result = ray.get(reference)
-            except RayActorError as error:
+                done = result(reference)
+            except (RayActorError, OutOfMemoryError) as error:
                 lost = [task] + [
                     running.pop(other)[0] for other in list(running) if running[other][1] == place
                 ]
@@ -148,4 +159,4 @@ def run_tasks(
                 waiting += sorted(lost, reverse=True)
                 actors[place] = replace()
                 continue
-            yield task, result
+            yield task, done

@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -42,6 +43,9 @@ _SETTINGS = {
     "max_wal_size": "256MB",
     "wal_level": "minimal",  # no replicas: bulk inserts write less
     "max_wal_senders": "0",
+    # One call for the whole file system instead of one for each of a thousand files: a restart after a kill is four
+    # times as fast. Only Linux has it.
+    "recovery_init_sync_method": "syncfs" if sys.platform == "linux" else "fsync",
     "jit": "off",  # the catalog's queries are over before they would be compiled
     "timezone": "UTC",
 }
@@ -123,22 +127,21 @@ class EmbeddedPostgres:
         lock = _try_lock(self._locks / "server", fcntl.LOCK_EX)
         if lock is None:
             _run(place, "pg_ctl", "stop", "-m", "fast", *_PG_CTL)
-        else:
-            os.close(lock)  # nothing runs
+            lock = _lock_within(self._locks / "server", _PATIENCE_S)  # until its last process is gone
+        if lock is not None:
+            os.close(lock)
         place.remove_socket_folder()
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
         try:
             self._locks.mkdir(parents=True, exist_ok=True)
-            deadline = time.monotonic() + _PATIENCE_S
-            while (lock := _try_lock(self._locks / "starting", fcntl.LOCK_EX)) is None:
-                if time.monotonic() > deadline:
-                    raise CatalogUnavailable(
-                        f"another process has held {self._locks / 'starting'} for {_PATIENCE_S:.0f} s",
-                        hint=f"Find it with `fuser {self._locks / 'starting'}` and end it.",
-                    )
-                time.sleep(0.02)
+            lock = _lock_within(self._locks / "starting", _PATIENCE_S)
+            if lock is None:
+                raise CatalogUnavailable(
+                    f"another process has held {self._locks / 'starting'} for {_PATIENCE_S:.0f} s",
+                    hint=f"Find it with `fuser {self._locks / 'starting'}` and end it.",
+                )
             try:
                 yield
             finally:
@@ -230,3 +233,11 @@ def _try_lock(path: Path, kind: int) -> int | None:
         return _lock(path, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return None
+
+
+def _lock_within(path: Path, seconds: float) -> int | None:
+    """Takes a lock alone, or None when somebody else holds it for that long."""
+    deadline = time.monotonic() + seconds
+    while (lock := _try_lock(path, fcntl.LOCK_EX)) is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return lock

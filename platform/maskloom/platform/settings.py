@@ -6,12 +6,16 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from maskloom.platform.errors import SettingsError
 
 
 class Settings(BaseSettings):
     """Each field is the environment variable MASKLOOM_<NAME>; without any of them everything is embedded."""
 
-    model_config = SettingsConfigDict(env_prefix="MASKLOOM_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MASKLOOM_", env_ignore_empty=True, frozen=True)
 
     home: Path = Field(default_factory=lambda: Path.home() / ".maskloom")
     """Folder of everything that maskloom keeps on this machine."""
@@ -21,6 +25,21 @@ class Settings(BaseSettings):
     """file:///folder or s3://bucket/prefix?endpoint=http://host:port; without it a folder below `home`."""
     ray_address: str | None = None
     """host:port of a Ray cluster; without it Ray starts inside the process."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        try:
+            known = url is None or make_url(url.get_secret_value()).get_backend_name() == "postgresql"
+        except (ArgumentError, ValueError):
+            known = False
+        if not known:
+            # pydantic lets this pass as it is. The URL itself may hold a password.
+            raise SettingsError(
+                "MASKLOOM_DATABASE_URL is not the URL of a PostgreSQL database",
+                hint="Write postgresql://user:password@host:5432/database, or unset it.",
+            )
+        return url
 
     @field_validator("home")
     @classmethod

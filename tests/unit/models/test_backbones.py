@@ -91,7 +91,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, monkeypatch: pyt
 
 
 def test_an_unknown_name_gets_the_nearest_known_ones() -> None:
-    with pytest.raises(ModelError, match="did you mean .*res2net50d"):
+    with pytest.raises(ModelError, match=r"did you mean .*res2net50d"):
         backbones.create("res2net50dd", "random")
 
 

@@ -41,9 +41,7 @@ def test_probabilities_are_the_networks_last_map(network: infnet.InfNet, slices:
     maps = predict(network, slices)
     assert maps.shape == (5, 1, 64, 64)
     assert maps.dtype == torch.float32
-    assert maps.amin() < 0.4 < 0.6 < maps.amax(), (
-        "the fixture's maps must vary for these tests to mean anything"
-    )
+    assert maps.amax() - maps.amin() > 0.3, "the fixture's maps must vary for these tests to mean anything"
     with torch.inference_mode():
         images = standardise(slices / 255, network.backbone.mean, network.backbone.std)
         logits = network(images).s3

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 def test_two_workers_train_as_one(workers: dict[str, dict[str, Any]]) -> None:
     """Losses within 1e-5 in the first step, 1e-3 over ten and 1 % over two stages of ten: rounding grows from step to
     step, as it also does between two numbers of threads."""
-    alone, together = (sum(workers[name]["curves"], []) for name in ("1-0", "2-0"))
+    alone, together = (list(chain(*workers[name]["curves"])) for name in ("1-0", "2-0"))
     assert [images for *_, images in alone] == [images for *_, images in together] == [4] * 20
     for until, tolerance in ((1, 1e-5), (10, 1e-3), (20, 1e-2)):
         losses = [[loss for loss, *_ in curve[:until]] for curve in (alone, together)]
@@ -311,7 +312,7 @@ def test_schedules() -> None:
     assert cosine[9] == max(cosine)
     assert cosine[-1] == pytest.approx(1e-6)
     assert cosine[104] == pytest.approx((1e-4 + 1e-6) / 2, rel=0.01)
-    assert all(later < earlier for earlier, later in zip(cosine[9:], cosine[10:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(cosine[9:]))
 
 
 @pytest.mark.cuda

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
+from maskloom.models.backbones import timm
 from maskloom.models.batch_norm import synchronise
 from maskloom.models.infnet import build
 from maskloom.models.parameters import AugmentParameters, NetworkParameters, TrainingParameters
@@ -49,7 +49,7 @@ def normalise(rank: int, world: int) -> dict[str, Tensor]:
     """A float64 batch through two batch norms, forwards and backwards; this worker's share of it."""
     torch.manual_seed(8)
     features, upstream = torch.randn(2, 6, 5, 7, 7, dtype=torch.float64)
-    norms = nn.Sequential(nn.BatchNorm2d(5), BatchNormAct2d(5)).double()
+    norms = nn.Sequential(nn.BatchNorm2d(5), timm.layers.BatchNormAct2d(5)).double()
     for norm in norms:
         nn.init.uniform_(norm.weight)
         nn.init.uniform_(norm.bias)

@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import quoteattr
 
 import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK, SOFT, LINE, EXPERT, NETWORK, REFUSED, PANEL = (f"#01020{number}" for number in range(7))
@@ -25,7 +24,7 @@ _VARIABLES = dict(
     )
 )
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
     "font.size": 8,
@@ -77,31 +76,28 @@ class Drawing:
 
 @contextmanager
 def drawing(name: str, description: str, *, width: float, height: float) -> Iterator[Drawing]:
-    """Draw a chart, `width` by `height` inches. `name` makes its ids its own, `description` is for those who do not see."""
+    """Draw a chart, `width` by `height` inches.
+
+    `name` keeps its ids apart from other charts', `description` is for those who do not see it.
+    """
     with mpl.rc_context(_STYLE | {"svg.hashsalt": name}):
         made = Drawing(Figure(figsize=(width, height), layout="constrained"))
         yield made
         buffer = io.StringIO()
-        FigureCanvasSVG(made.figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    made.svg = _inline(buffer.getvalue(), name, description)
+        made.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    made.svg = _inline(buffer.getvalue(), description)
 
 
-def _inline(svg: str, name: str, description: str) -> Markup:
+def _inline(svg: str, description: str) -> Markup:
     """The drawing alone: no prolog, no metadata, no style that would reach beyond it, and no fixed size."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<style type=\"text/css\">.*?</style>", "", body, flags=re.DOTALL)
-    body = re.sub(r"font(-family)?: ?[^;\"]*'DejaVu Sans'[^;\"]*;?", _font_size, body)
+    body = re.sub(r"font-family: [^;\"]*;?", "", body)
+    body = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", body)
     for colour, variable in _VARIABLES.items():
         body = body.replace(colour, f"var(--{variable})")
     view = re.search(r'viewBox="[^"]+"', body)
     assert view is not None
-    opening = f'<svg {view[0]} role="img" aria-label={quoteattr(description)} class="chart" id="chart-{escape(name)}">'
+    opening = f'<svg {view[0]} role="img" aria-label={quoteattr(description)} class="chart">'
     return Markup(opening + body[body.index(">") + 1 :])  # noqa: S704 - matplotlib escapes every text in it
-
-
-def _font_size(match: re.Match[str]) -> str:
-    """`font: bold 9px 'DejaVu Sans'` without the family, which is the page's."""
-    size = re.search(r"[\d.]+px", match[0])
-    weight = "font-weight: 600; " if re.search(r"bold|[67]00", match[0]) else ""
-    return f"{weight}font-size: {size[0]};" if size else ""

@@ -156,7 +156,7 @@ def _rounds(taken: Sequence[StepRecord], decisions: Sequence[GateDecision]) -> I
 
 def _general(reason: str) -> str:
     """A gate's sentence without its first figure, which is the label's own; the others are the gate's limits."""
-    return re.sub(r"\d[\d.,]*\d\s?%?|\d%?", "…", reason, count=1)
+    return re.sub(r"\d[\d.,]*%?", "…", reason, count=1)
 
 
 def _assessments(connection: Connection, run: Run, taken: Sequence[StepRecord]) -> list[Assessment]:

@@ -112,6 +112,7 @@ def ingest(platform: Platform, intake: Intake, on_progress: Callable[[int, int],
 def _examine(intake: Intake, name: str, mask_name: str | None) -> _Candidate | _Refused:
     data = None
     try:
+        _check_name(name)
         data = intake.images.read(name)
         if len(data) > MAX_FILE_BYTES:
             raise BadImage(f"The file has {len(data) >> 20} MiB, more than a slice can have.")
@@ -123,7 +124,7 @@ def _examine(intake: Intake, name: str, mask_name: str | None) -> _Candidate | _
                 raise BadImage(f"There is no mask {_stem(name)}.png for this slice.")
             mask = read_mask(intake.masks.read(mask_name), mask_name, (decoded.height, decoded.width))
     except (BadImage, SourceUnreadable) as error:
-        return _Refused(source=name, reason=str(error), data=data)
+        return _Refused(source=_printable(name), reason=str(error), data=data)
     return _Candidate(
         slice=Slice(
             digest=sha256(data),
@@ -253,9 +254,9 @@ def _refused_mask(intake: Intake, name: str) -> _Refused:
     assert intake.masks is not None
     reason = "There is no slice for this mask: give it its slice's name, or add the slice."
     try:
-        return _Refused(source=f"masks/{name}", reason=reason, data=intake.masks.read(name))
+        return _Refused(source=f"masks/{_printable(name)}", reason=reason, data=intake.masks.read(name))
     except SourceUnreadable as error:
-        return _Refused(source=f"masks/{name}", reason=str(error), data=None)
+        return _Refused(source=f"masks/{_printable(name)}", reason=str(error), data=None)
 
 
 def _near_duplicates(platform: Platform, intake: Intake, fresh: Sequence[Slice]) -> list[str]:
@@ -273,6 +274,16 @@ def _near_duplicates(platform: Platform, intake: Intake, fresh: Sequence[Slice])
 
 def _one_ingest_at_a_time(connection: Connection, dataset: str) -> None:
     connection.execute(text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"ingest/{dataset}"})
+
+
+def _check_name(name: str) -> None:
+    if _printable(name) != name:
+        raise BadImage("The file's name is not UTF-8: rename it.")
+
+
+def _printable(name: str) -> str:
+    """`name` with the bytes that are not UTF-8, which Python carries as lone surrogates, written as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _stem(name: str) -> str:

@@ -48,6 +48,7 @@ class Train(Step[Trained]):
                 hint="Ingest slices with masks: maskloom ingest IMAGES --masks MASKS --split labelled.",
             )
         job = TrainJob(
+            key=self.key,
             network=self.network,
             training=self.stage,
             samples=samples,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,14 +37,15 @@ class Labeller:
         self._device = prepare(settings)
         self._networks = NetworkCache(self._objects, self._device)
         self._predictor: tuple[tuple[str, PredictionParameters], Predictor] | None = None
+        # Tasks overlap in their reading and storing, but share one network and its threads.
+        self._computing = threading.Lock()
 
     def label(self, job: LabelJob) -> list[SliceLabel]:
         """Store a soft mask for each slice of `job`, in its order."""
-        predictor = self._predictor_for(job.network, job.prediction, job.checkpoint)
         size, stretch = job.prediction.size, job.prediction.stretch
         batches = _batches(job.slices, job.prediction.batch_size)
         read = ahead(lambda digests: self._read(digests, size), batches)
-        predicted = (_Predicted.by(predictor, *batch) for batch in read)
+        predicted = (self._predict(job, *batch) for batch in read)
         stored = ahead(lambda batch: self._store(batch, stretch=stretch), predicted)
         return [label for batch in stored for label in batch]
 
@@ -51,23 +53,37 @@ class Labeller:
         """Measures of each pair of `job`, in its order, at the mask's own size."""
         from maskloom.models.metrics import measure_slice  # noqa: PLC0415 - loads MONAI, which takes seconds
 
-        predictor = self._predictor_for(job.network, job.prediction, job.checkpoint)
         results = []
         for pairs in _batches(job.pairs, job.prediction.batch_size):
-            digests, sizes, inputs = self._read(tuple(image for image, _ in pairs), job.prediction.size)
+            batch = self._read(tuple(image for image, _ in pairs), job.prediction.size)
+            predicted = self._predict(job, *batch)
             masks = [decode_grey8(blob) for blob in self._objects.get_many([mask for _, mask in pairs])]
-            drawn = soft_masks(
-                predictor.probabilities(stacked(inputs)), sizes, stretch=job.prediction.stretch
-            )
+            drawn = soft_masks(predicted.probabilities, predicted.sizes, stretch=job.prediction.stretch)
             files = [encode_png(soft) for soft in drawn]
             for digest, soft, file, mask, stored in zip(
-                digests, drawn, files, masks, self._objects.put_many(files), strict=True
+                predicted.digests, drawn, files, masks, self._objects.put_many(files), strict=True
             ):
                 measures = asdict(measure_slice(soft, mask))
                 results.append(
                     SliceEvaluation(slice=digest, prediction=stored, size_bytes=len(file), measures=measures)
                 )
         return results
+
+    def _predict(
+        self,
+        job: LabelJob | EvaluateJob,
+        digests: tuple[str, ...],
+        sizes: list[tuple[int, int]],
+        inputs: list[Grey],
+    ) -> _Predicted:
+        with self._computing:
+            predictor = self._predictor_for(job.network, job.prediction, job.checkpoint)
+            began = time.perf_counter()
+            probabilities = predictor.probabilities(stacked(inputs)).cpu()
+            seconds_each = (time.perf_counter() - began) / len(digests)
+        return _Predicted(
+            digests=digests, sizes=sizes, probabilities=probabilities, seconds_each=seconds_each
+        )
 
     def _predictor_for(
         self, network: NetworkParameters, prediction: PredictionParameters, checkpoint: str
@@ -110,15 +126,6 @@ class _Predicted:
     sizes: list[tuple[int, int]]
     probabilities: Tensor
     seconds_each: float
-
-    @classmethod
-    def by(
-        cls, predictor: Predictor, digests: tuple[str, ...], sizes: list[tuple[int, int]], inputs: list[Grey]
-    ) -> _Predicted:
-        began = time.perf_counter()
-        probabilities = predictor.probabilities(stacked(inputs)).cpu()
-        seconds_each = (time.perf_counter() - began) / len(digests)
-        return cls(digests=digests, sizes=sizes, probabilities=probabilities, seconds_each=seconds_each)
 
 
 def soft_masks(probabilities: Tensor, sizes: Sequence[tuple[int, ...]], *, stretch: bool) -> list[Grey]:

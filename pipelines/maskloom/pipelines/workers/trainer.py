@@ -7,11 +7,14 @@ gang goes on after any death.
 from __future__ import annotations
 
 import io
+import os
+import socket
 import threading
 import time
 from itertools import pairwise
 from typing import Any
 
+import psutil
 import torch
 import torch.distributed as dist
 
@@ -40,12 +43,24 @@ class Trainer:
         self._holds: str | None = (
             None  # the checkpoint whose weights the network has, as long as nothing trains it
         )
-        self._status: TrainStatus | None = None
+        self._status: tuple[str, TrainStatus] | None = None
         self._stop = threading.Event()
+
+    def open_rendezvous(self) -> str:
+        """An init URL of torch.distributed at this rank's address in the cluster."""
+        import ray  # noqa: PLC0415 - loaded in an actor, but not where this module is tested without Ray
+
+        with socket.socket() as probe:
+            probe.bind(("", 0))
+            return f"tcp://{ray.util.get_node_ip_address()}:{probe.getsockname()[1]}"
 
     def join(self, rendezvous: str | None) -> None:
         """Meet the other ranks at `rendezvous` (an init URL of torch.distributed). Alone there is nobody to meet."""
         if rendezvous is not None:
+            if rendezvous.startswith("file:"):
+                # All ranks are on this machine, so that nobody else has to be let in.
+                for library in ("GLOO", "NCCL"):
+                    os.environ[f"{library}_SOCKET_IFNAME"] = _loopback()
             dist.init_process_group(
                 "nccl" if self._device.type == "cuda" else "gloo",
                 init_method=rendezvous,
@@ -53,9 +68,10 @@ class Trainer:
                 world_size=self._settings.world,
             )
 
-    def status(self) -> TrainStatus | None:
-        """How far the stage is; None before its first step."""
-        return self._status
+    def status(self, key: str) -> TrainStatus | None:
+        """How far the stage of the step `key` is; None before its first step."""
+        status = self._status
+        return status[1] if status is not None and status[0] == key else None
 
     def stop(self) -> None:
         """Ask the stage to save its state and end after the step it is in."""
@@ -65,7 +81,6 @@ class Trainer:
         """Run a stage from its start, or from the state `resume` (a digest that an earlier gang saved)."""
         device = prepare(self._settings)
         self._stop.clear()
-        self._status = None
         training = self._training(job, device)
         if resume is not None:
             state = torch.load(io.BytesIO(self._objects.get(resume)), weights_only=True)
@@ -77,11 +92,11 @@ class Trainer:
             report = training.step()
             compute_s += time.perf_counter() - began
             images += report.images
-            self._show(training, report, images / compute_s, saved)
+            self._show(job, training, report, images / compute_s, saved)
             stopping = self._all_agree_to_stop()
             if stopping or time.monotonic() - saved_at > self._settings.save_every_s:
                 saved = self._save(training) if self._settings.rank == 0 else None
-                self._show(training, report, images / compute_s, saved)
+                self._show(job, training, report, images / compute_s, saved)
                 saved_at = time.monotonic()
             if stopping and training.step_index < training.total_steps:
                 return TrainResult(digest=None, saved=saved)
@@ -120,8 +135,10 @@ class Trainer:
         torch.save(training.state(), buffer)
         return self._objects.put(buffer.getvalue())
 
-    def _show(self, training: Training, report: StepReport, images_per_s: float, saved: str | None) -> None:
-        self._status = TrainStatus(
+    def _show(
+        self, job: TrainJob, training: Training, report: StepReport, images_per_s: float, saved: str | None
+    ) -> None:
+        status = TrainStatus(
             step=training.step_index,
             total=training.total_steps,
             loss=report.loss,
@@ -129,6 +146,7 @@ class Trainer:
             images_per_s=images_per_s,
             saved=saved,
         )
+        self._status = (job.key, status)
 
     def _result(self, job: TrainJob, training: Training, compute_s: float, images: int) -> TrainResult:
         if self._settings.rank != 0:
@@ -192,6 +210,12 @@ class _CachedSlices:
         self._data.append(stacked(pixels[: len(samples)]), stacked(pixels[len(samples) :]))
         for sample in samples:
             self._rows[sample.slice, sample.mask] = len(self._rows)
+
+
+def _loopback() -> str:
+    """The name of the network interface of 127.0.0.1."""
+    interfaces = psutil.net_if_addrs().items()
+    return next(name for name, addresses in interfaces if any(a.address == "127.0.0.1" for a in addresses))
 
 
 def _mean(values: list[float]) -> float:

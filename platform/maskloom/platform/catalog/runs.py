@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, text
@@ -60,6 +61,16 @@ def last_event(connection: Connection, run: str) -> tuple[str, dict[str, Any]] |
         .limit(1)
     ).one_or_none()
     return None if row is None else (row.kind, row.detail)
+
+
+def events(connection: Connection, run: str) -> list[tuple[str, dict[str, Any], datetime]]:
+    """Everything that happened to a run as a whole (kind, detail, time), oldest first."""
+    rows = connection.execute(
+        select(run_events.c.kind, run_events.c.detail, run_events.c.at)
+        .where(run_events.c.run == run)
+        .order_by(run_events.c.id)
+    )
+    return [(row.kind, row.detail, row.at) for row in rows]
 
 
 def status(connection: Connection, run: str) -> RunStatus:

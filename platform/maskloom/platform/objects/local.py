@@ -10,7 +10,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -41,7 +41,9 @@ class LocalStore:
 
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         with _typed_errors(f"cannot write to the object store {self._root}"):
-            return list(self._threads.map(self._write, blobs))
+            writes = [self._threads.submit(self._write, data) for data in blobs]
+            wait(writes)  # so that none goes on after another failed
+            return [write.result() for write in writes]
 
     def get(self, digest: str) -> bytes:
         path = self._path(digest)

@@ -123,9 +123,9 @@ def outcome(output: Any) -> str:
     said = ""
     match output:
         case Trained():
-            _, loss, dice = output.curve[-1]
-            said = f"{count(output.steps, 'step')} on {count(output.slices, 'slice')}, loss {loss:.3f}, "
-            said += f"training Dice {dice:.3f}, {output.images_per_s:.1f} images/s"
+            said = f"{count(output.steps, 'step')} on {count(output.slices, 'slice')}"
+            for _, loss, dice in output.curve[-1:]:
+                said += f", loss {loss:.3f}, Dice {dice:.3f}, {output.images_per_s:.1f} images/s"
         case Groups():
             slices = sum(map(len, output.groups))
             said = f"{count(slices, 'slice')} in {count(len(output.groups), 'group')}"

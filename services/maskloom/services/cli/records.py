@@ -13,6 +13,8 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, runs, steps
 from maskloom.platform.facts import Evaluation, Run, Split
 
+_NAMED_CHANGES = 3
+
 
 def run_record(platform: Platform, run: Run) -> dict[str, Any]:
     """Everything that `maskloom show RUN --json` says."""
@@ -20,8 +22,10 @@ def run_record(platform: Platform, run: Run) -> dict[str, Any]:
 
 
 def recipe_name(recipe: dict[str, Any]) -> str:
-    """The recipe's name, and what was changed in it."""
+    """The recipe's name, and what was changed in it, or how many values where they are many."""
     name, changes = recipes.closest(recipes.RECIPE.validate_python(recipe))
+    if len(changes) > _NAMED_CHANGES:
+        return f"{name} with {len(changes)} values changed"
     changed = ", ".join(f"{key}={value}" for key, value in changes.items())
     return f"{name} with {changed}" if changed else name
 

@@ -1,0 +1,55 @@
+# Everything one does with this repository. Each target makes what it needs, in .venv.
+#   make PYTHON=python3.12 setup          another Python (3.11 or newer)
+#   make TORCH_INDEX_URL=URL setup        torch from another index
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+PYTEST = $(BIN)/python -m pytest
+BENCH = PYTHONPATH=tests $(BIN)/python -m bench
+export VENV PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format check test-faults test-e2e bench bench-gpu bench-real clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## Install everything into .venv; quick when nothing has changed
+	@deploy/install.sh
+
+demo: setup  ## Run the whole job on synthetic chest CT, and say where the report is
+	@$(BIN)/maskloom demo
+
+test: setup  ## Run the unit, contract and integration tests
+	$(PYTEST) -n auto -m "not faults" tests/unit tests/contract tests/integration
+
+lint: setup  ## Check style, types and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup  ## Write the code as `lint` wants it
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+check: lint test  ## What CI runs: lint and test
+
+test-faults: setup  ## Kill everything everywhere; the outcome goes to docs/benchmarks/faults.md (hours)
+	$(PYTEST) -m faults --timeout=7200 tests/faults
+
+test-e2e: setup  ## Run the commands as a user would, the demo included
+	$(PYTEST) --timeout=3600 tests/e2e
+
+bench: setup  ## Measure speed on this machine; the outcome goes to docs/benchmarks (an hour)
+	$(BENCH)
+
+bench-gpu: setup  ## Measure training and labelling by the networks alone, on the GPU if there is one
+	$(BENCH).bench_gpu docs/benchmarks/gpu.md
+
+bench-real: setup  ## Measure quality on COVID-SemiSeg; the outcome goes to docs/benchmarks (hours)
+	$(BENCH).real_data
+
+clean:  ## Remove caches and builds; .venv and MASKLOOM_HOME stay
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +

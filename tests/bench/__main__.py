@@ -1,0 +1,83 @@
+"""`make bench`: everything about speed that one machine can measure, written to docs/benchmarks/single-machine.md."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.util
+import platform
+import resource
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench import labelling, rounds
+
+OUT = Path(__file__).parents[2] / "docs/benchmarks/single-machine.md"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument(
+        "--slices", type=int, help="label only so many slices in the rounds (default: all, 320 rounds)"
+    )
+    arguments.add_argument("--out", type=Path, default=OUT)
+    given = arguments.parse_args()
+    engines = ["torch"] + (["openvino"] if importlib.util.find_spec("openvino") else [])
+    label_rows = [row for engine in engines for row in labelling.measure(engine)]
+    figures = rounds.measure(given.slices)
+    text = page(figures, label_rows)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(text)
+    print(text)
+
+
+def page(figures: dict[str, Any], label_rows: list[dict[str, Any]]) -> str:
+    """The page as Markdown."""
+    peak = (
+        max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        / 1024
+    )
+    lines = [
+        "# One machine",
+        "",
+        f"`make bench` on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}: {processor()}, {psutil.cpu_count()} cores,",
+        f"{psutil.virtual_memory().total >> 30} GiB, Python {platform.python_version()}.",
+        f"Load average at the end: {psutil.getloadavg()[1]:.1f}. Largest process: {peak:.0f} MiB.",
+        "",
+        "## A round besides its forward and backward passes",
+        "",
+        f"Real slices, group size 5, {figures['rounds']} rounds; sample, store, decode, commit, checkpoint.",
+        "",
+        "| figure | measured | wanted |",
+        "| --- | --- | --- |",
+        f"| median of all rounds | {figures['median_s']:.3f} s | at most 0.15 s |",
+        f"| last twenty against first twenty | {figures['last_over_first']:.2f} | at most 1.2 |",
+        f"| replay of the finished run | {figures['replay_s']:.2f} s | at most 2 s |",
+        "",
+        "Median by step: "
+        + ", ".join(f"{kind} {spent * 1000:.0f} ms" for kind, spent in figures["median_s_by_step"].items())
+        + ".",
+        "",
+        "## Labelling, object store to stored masks, against the bare forward pass (batch 8)",
+        "",
+        "| network | engine | end to end, images/s | bare, images/s | ratio (wanted: 0.85) |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {row['case']} | {row['engine']} | {row['end_to_end']:.1f} | {row['bare']:.1f} | {row['ratio']:.2f} |"
+            for row in label_rows
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def processor() -> str:
+    """The processor's name."""
+    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return names[0].partition(":")[2].strip() if names else platform.processor()
+
+
+if __name__ == "__main__":
+    main()
