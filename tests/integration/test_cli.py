@@ -72,7 +72,7 @@ def test_help_names_every_command(shell: Shell) -> None:
         ("ingest nowhere --dataset d --split unlabelled", ["nowhere is not there", "folder"]),
         ("ingest . --dataset d --split labelled", ["needs masks", "--masks PATH"]),
         ("ingest . --dataset d --split unlabelled --pattern (", ["not a regular expression"]),
-        ("ingest . --dataset d --split all", ["--split", "'labelled', 'unlabelled' or 'test'"]),
+        ("ingest . --dataset d --split all", ["--split", "'labelled', 'unlabelled', 'test'"]),
         ("run supervised --dataset d --workers 0", ["--workers", "greater than or equal to 1"]),
     ],
 )

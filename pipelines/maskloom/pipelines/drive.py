@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy import Connection
@@ -188,7 +191,7 @@ def _take(platform: Platform, run: Run) -> leases.Lease:
     def take(connection: Connection) -> leases.Lease | leases.Holder:
         answer = leases.acquire(connection, runs.lease_name(run.id), leases.this_process())
         if isinstance(answer, leases.Lease):
-            runs.add_event(connection, run.id, "started")
+            runs.add_event(connection, run.id, "started", _environment())
         return answer
 
     answer = platform.database.transaction(take)
@@ -199,6 +202,16 @@ def _take(platform: Platform, run: Run) -> leases.Lease:
             "the run can be resumed at once.",
         )
     return answer
+
+
+def _environment() -> dict[str, str]:
+    """What drives the run, for the record."""
+    system = os.uname()
+    return {
+        **{name: version(name) for name in ("maskloom", "torch", "ray")},
+        "Python": ".".join(map(str, sys.version_info[:3])),
+        system.sysname: system.machine,
+    }
 
 
 def _obey(connection: Connection, run: Run, stop: Stop) -> None:

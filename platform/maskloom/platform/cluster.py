@@ -9,15 +9,17 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psutil
 
-from maskloom.platform.errors import ClusterUnavailable, WorkerLost
+from maskloom.platform.errors import ClusterUnavailable, SettingsError, WorkerLost
 
 MAX_DEATHS = 3
 _POLL_S = 0.2
+_KNOCK_S = 10.0
 _OBJECT_STORE_BYTES = 100 * 2**20  # only digests and figures pass through Ray
 
 
@@ -38,6 +40,8 @@ class Cluster:
         """Start or join the cluster. Raises ClusterUnavailable."""
         if self._connected:
             return
+        if self.address is not None:
+            _knock(self.address)
         import ray  # noqa: PLC0415 - a second that finished runs need not pay
 
         try:
@@ -90,6 +94,23 @@ class Cluster:
 
             ray.shutdown()
             self._connected = False
+
+
+def _knock(address: str) -> None:
+    """Raise ClusterUnavailable when nobody listens there: Ray itself would ask again for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise SettingsError(
+            f"MASKLOOM_RAY_ADDRESS is {address!r}", hint="Write host:port, such as 10.0.0.5:6379."
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterUnavailable(
+            f"nobody listens at {address}, where MASKLOOM_RAY_ADDRESS says Ray is: {error}",
+            hint="Start the Ray head, or correct the address (host:port of its GCS), or unset it to run Ray inside "
+            "maskloom.",
+        ) from error
 
 
 def result(reference: Any) -> Any:

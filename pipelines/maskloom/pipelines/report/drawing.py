@@ -85,10 +85,10 @@ def drawing(name: str, description: str, *, width: float, height: float) -> Iter
         yield made
         buffer = io.StringIO()
         made.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    made.svg = _inline(buffer.getvalue(), description)
+    made.svg = _inline(buffer.getvalue(), description, "chart wide" if width == WIDE else "chart")
 
 
-def _inline(svg: str, description: str) -> Markup:
+def _inline(svg: str, description: str, classes: str) -> Markup:
     """The drawing alone: no prolog, no metadata, no style that would reach beyond it, and no fixed size."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
@@ -99,5 +99,5 @@ def _inline(svg: str, description: str) -> Markup:
         body = body.replace(colour, f"var(--{variable})")
     view = re.search(r'viewBox="[^"]+"', body)
     assert view is not None
-    opening = f'<svg {view[0]} role="img" aria-label={quoteattr(description)} class="chart">'
+    opening = f'<svg {view[0]} role="img" aria-label={quoteattr(description)} class="{classes}">'
     return Markup(opening + body[body.index(">") + 1 :])  # noqa: S704 - matplotlib escapes every text in it

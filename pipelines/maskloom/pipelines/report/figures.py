@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from markupsafe import Markup
@@ -31,36 +30,41 @@ NAMED_STAGES = 12
 """With more trainings than this the rounds share one name on the axis."""
 MANY = 60
 """From so many on, bars touch and points have no marks."""
-_POINTS = 600
 
 
 def training(stages: Sequence[Stage]) -> Markup:
-    """Loss and Dice on the training batches along all optimiser steps, stage by stage."""
-    lengths = [stage.trained.steps for stage in stages]
-    starts = np.cumsum([0, *lengths])
-    points = np.array(
-        [
-            (start + step, loss, dice)
-            for start, stage in zip(starts, stages, strict=False)
-            for step, loss, dice in stage.trained.curve
-        ]
-    )
-    said = f"Training loss and Dice over {count(int(starts[-1]), 'optimiser step')} in {count(len(stages), 'training')}"
-    with drawing("training", said, width=WIDE, height=3.4) as chart:
+    """Loss and Dice on the training batches along all optimiser steps; of many rounds each one's mean."""
+    starts = np.cumsum([0, *(stage.trained.steps for stage in stages)])
+    lines = list(_lines(stages, starts))
+    steps, trainings = count(int(starts[-1]), "optimiser step"), count(len(stages), "training")
+    with drawing(
+        "training", f"Training loss and Dice over {steps} in {trainings}", width=WIDE, height=3.4
+    ) as chart:
         loss_axes, dice_axes = chart.axes(2, sharex=True)
         for axes, column, title in ((loss_axes, 1, "Loss"), (dice_axes, 2, "Dice on the training batches")):
             axes.set_title(title)
             _shade(axes, starts)
-            for start, end in pairwise(starts):
-                inside = points[(points[:, 0] > start) & (points[:, 0] <= end)]
-                thinned = inside[:: max(1, len(points) // _POINTS)]
-                axes.plot(thinned[:, 0], thinned[:, column], color=NETWORK)
+            for line in lines:
+                axes.plot(line[:, 0], line[:, column], color=NETWORK)
             axes.margins(x=0)
-        loss_axes.set_ylim(bottom=0)
+        loss_axes.set_ylim(0, 1.18 * max(line[:, 1].max() for line in lines))
         dice_axes.set_ylim(0, 1)
         dice_axes.set_xlabel("optimiser step")
         _name_stages(loss_axes, stages, starts)
     return chart.svg
+
+
+def _lines(stages: Sequence[Stage], starts: Values) -> Iterator[Values]:
+    """(step, loss, Dice) to draw through, stage by stage or through all rounds at once."""
+    curves = [
+        np.add(stage.trained.curve, (start, 0, 0)) for stage, start in zip(stages, starts, strict=False)
+    ]
+    if len(stages) <= NAMED_STAGES:
+        yield from curves
+        return
+    is_round = [stage.name.startswith("round") for stage in stages]
+    yield from (curve for curve, hidden in zip(curves, is_round, strict=True) if not hidden)
+    yield np.array([curve.mean(axis=0) for curve, shown in zip(curves, is_round, strict=True) if shown])
 
 
 def _shade(axes: Axes, starts: Values) -> None:
@@ -74,7 +78,7 @@ def _name_stages(axes: Axes, stages: Sequence[Stage], starts: Values) -> None:
     spans = [(stage.name, start, end) for stage, start, end in zip(stages, starts, starts[1:], strict=False)]
     rounds = [span for span in spans if span[0].startswith("round")]
     if len(stages) > NAMED_STAGES:
-        together = (f"{len(rounds)} rounds", rounds[0][1], rounds[-1][2])
+        together = (f"{len(rounds)} rounds, the mean of each", rounds[0][1], rounds[-1][2])
         spans = [span for span in spans if span not in rounds] + [together]
     for name, start, end in spans:
         if (end - start) / starts[-1] > 0.012 * len(name):
@@ -113,7 +117,7 @@ def uncertainty_by_round(rounds: Sequence[Round]) -> Markup:
     said = f"Mean uncertainty of labels goes from {means[0]:.3f} in the first round to {means[-1]:.3f} in the last"
     with drawing("uncertainty-by-round", said, width=HALF, height=2.4) as chart:
         (axes,) = chart.axes()
-        middle = "middle half of the labels"
+        middle = "middle half"
         axes.bar(
             numbers, high - low, _bar_width(rounds), low, color=NETWORK, alpha=0.25, linewidth=0, label=middle
         )
@@ -125,7 +129,7 @@ def uncertainty_by_round(rounds: Sequence[Round]) -> Markup:
             markersize=4,
             label="mean",
         )
-        _by_round(axes, "Uncertainty of each round's labels")
+        _by_round(axes, "Uncertainty in each round")
     return chart.svg
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -48,6 +48,8 @@ class Picture:
     name: str
     description: str
     notes: tuple[str, ...]
+    more: tuple[str, ...]
+    """What is shown once the picture is enlarged."""
     source: str
     width: int
     height: int
@@ -70,93 +72,92 @@ def groups(facts: RunFacts, objects: ObjectStore) -> list[Group]:
     surest = sorted(with_lesion, key=lambda mask: mask.uncertainty or 0.0)
     shuffled = random.Random(facts.run.id).sample(facts.pseudo, len(facts.pseudo))
     experts = random.Random(facts.run.id).sample(facts.experts, len(facts.experts))
+    experts.sort(key=lambda mask: mask.area == 0)
     wanted = [
-        ("Surest", "The network's least uncertain masks with a lesion.", surest),
+        ("Surest masks", "The network's least uncertain masks with a lesion.", surest),
         (
-            "Least sure",
+            "Least sure masks",
             "Its most uncertain masks with a lesion: look at these first when reviewing.",
             surest[::-1],
         ),
-        ("At random", "A fair sample of the network's masks.", shuffled),
+        ("Masks at random", "A fair sample of the network's masks.", shuffled),
         (
-            "Free of lesions",
-            "Empty masks, the least certain first: the place to look for missed lesions.",
+            "Empty masks",
+            "Slices that the network found free of lesions, the least certain first: look here for missed ones.",
             sorted(without, key=lambda mask: -(mask.uncertainty or 0.0)),
         ),
-        ("By experts", "What the network learnt from.", experts),
+        ("Expert masks", "What the network learnt from.", experts),
     ]
     made = [_tested(facts, objects, assessment) for assessment in facts.assessments[:1] if assessment.masks]
     for number, (title, explanation, masks) in enumerate(wanted):
         picked = masks[:PICKED] if masks is shuffled else _spread(masks, PICKED)
         if picked:
-            pictures = _pictures_of_masks(facts, objects, picked, f"p{number}")
-            made.append(Group(title=title, explanation=explanation, pictures=pictures))
+            pictures = [
+                _picture_of_mask(facts, objects, mask, f"mask-{number}-{place}")
+                for place, mask in enumerate(picked)
+            ]
+            made.append(Group(title=title, explanation=explanation, pictures=tuple(pictures)))
     return made
 
 
 def _tested(facts: RunFacts, objects: ObjectStore, assessment: Assessment) -> Group:
     rows = sorted(assessment.measured.slices, key=lambda row: row.figures["dice"])
     places = np.unique(np.linspace(0, len(rows) - 1, TESTED).round().astype(int))
-    pictures = []
-    for number, row in enumerate(rows[place] for place in places):
-        one = facts.slices[row.slice]
-        layers = [("expert", assessment.masks[one.digest].mask), ("network", row.prediction)]
-        notes = (f"Dice {row.figures['dice']:.2f}",)
-        pictures.append(
-            _picture(objects, one, layers, f"t{number}", notes, "expert's and network's outlines")
+    network = f"network {assessment.fact.checkpoint[:12]}"
+    pictures = [
+        _picture(
+            objects,
+            facts.slices[row.slice],
+            {"expert": assessment.masks[row.slice].mask, "network": row.prediction},
+            f"tested-{number}",
+            notes=(f"Dice {row.figures['dice']:.2f}",),
+            more=(network,),
         )
+        for number, row in enumerate(rows[place] for place in places)
+    ]
     return Group(
         title=f"Expert and network on {assessment.fact.split} slices",
-        explanation="From the worst to the best Dice, evenly spread. The network has not seen these slices.",
+        explanation="From the worst to the best Dice, evenly spread. The network has not learnt from these slices.",
         pictures=tuple(pictures),
     )
 
 
-def _pictures_of_masks(
-    facts: RunFacts, objects: ObjectStore, masks: Iterable[MaskRecord], prefix: str
-) -> tuple[Picture, ...]:
-    pictures = []
-    for number, mask in enumerate(masks):
-        who = "expert" if mask.checkpoint is None else "network"
-        notes = ["no lesion" if mask.area == 0 else f"lesion {percent(mask.area)}" if mask.area else ""]
-        if mask.uncertainty is not None:
-            notes.append(f"uncertainty {mask.uncertainty:.2f}")
-        notes.append(mask.stage if mask.kept is not False else f"{mask.stage}, refused")
-        pictures.append(
-            _picture(
-                objects,
-                facts.slices[mask.slice],
-                [(who, mask.mask)],
-                f"{prefix}-{number}",
-                tuple(note for note in notes if note),
-                f"{who}'s outline",
-            )
-        )
-    return tuple(pictures)
+def _picture_of_mask(facts: RunFacts, objects: ObjectStore, mask: MaskRecord, anchor: str) -> Picture:
+    notes = [] if mask.area is None else [f"lesion {percent(mask.area)}" if mask.area else "no lesion"]
+    if mask.uncertainty is not None:
+        notes.append(f"uncertainty {mask.uncertainty:.2f}")
+    more = [mask.stage, f"volume {mask.volume}", f"position {mask.position}"]
+    if mask.gate is not None:
+        more.append(f"gate {mask.gate}: {mask.reason}")
+    if mask.checkpoint is not None:
+        more.append(f"network {mask.checkpoint[:12]}, seed {mask.seed}")
+    who = "expert" if mask.checkpoint is None else "network"
+    one = facts.slices[mask.slice]
+    return _picture(objects, one, {who: mask.mask}, anchor, notes=tuple(notes), more=tuple(more))
 
 
 def _picture(
     objects: ObjectStore,
     one: Slice,
-    layers: Sequence[tuple[str, str]],
+    masks: dict[str, str],
     anchor: str,
+    *,
     notes: tuple[str, ...],
-    shown: str,
+    more: tuple[str, ...],
 ) -> Picture:
-    image, *masks = (
-        decode_grey8(blob) for blob in objects.get_many([one.digest, *(mask for _, mask in layers)])
-    )
+    """`masks`: the digests of masks to outline, by who drew them."""
+    image, *drawn = (decode_grey8(blob) for blob in objects.get_many([one.digest, *masks.values()]))
+    whose = " and ".join(f"the {who}'s" for who in masks)
     return Picture(
         anchor=anchor,
         name=one.name,
-        description=f"CT slice {one.name} with the {shown}: {', '.join(notes)}",
+        description=f"CT slice {one.name} with {whose} outline: {', '.join(notes)}",
         notes=notes,
+        more=more,
         source=_embedded(image),
         width=one.width,
         height=one.height,
-        outlines=tuple(
-            Outline(who=who, path=_outline(mask)) for (who, _), mask in zip(layers, masks, strict=True)
-        ),
+        outlines=tuple(Outline(who=who, path=_outline(mask)) for who, mask in zip(masks, drawn, strict=True)),
     )
 
 

@@ -18,9 +18,9 @@ from maskloom.pipelines import recipes
 from maskloom.pipelines.out_folder import write_file
 from maskloom.pipelines.report import figures, gallery
 from maskloom.pipelines.report.reading import Assessment, RunFacts, read
-from maskloom.pipelines.report.words import MEASURES, STEPS, count, duration, percent, thousands
+from maskloom.pipelines.report.words import MEASURES, STEPS, breakable, count, duration, thousands
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.facts import Run, RunStatus, Split
+from maskloom.platform.facts import Run, Split
 
 
 def write_report(platform: Platform, run: Run, out: Path) -> None:
@@ -33,7 +33,7 @@ def write_report(platform: Platform, run: Run, out: Path) -> None:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"thousands": thousands, "percent": percent, "duration": duration}
+    environment.filters |= {"thousands": thousands, "duration": duration, "breakable": breakable}
     page = environment.get_template("report.html.j2").render(
         facts=facts,
         summary=_summary(facts),
@@ -93,7 +93,9 @@ def _summary(facts: RunFacts) -> str:
     if facts.rounds:
         kept = sum(len(one.kept) for one in facts.rounds)
         judged = kept + sum(len(one.refused) for one in facts.rounds)
-        said.append(f" The gate let {thousands(kept)} of {count(judged, 'label')} into the training set.")
+        said.append(
+            f" The gate let {thousands(kept) if kept else 'none'} of {count(judged, 'label')} into the training set."
+        )
     for assessment in facts.assessments[:1]:
         dice = assessment.measured.estimates["dice"]
         said.append(
@@ -220,16 +222,22 @@ def _shown(value: Any) -> str:
 
 def _provenance(facts: RunFacts) -> list[tuple[str, str]]:
     run = facts.run
+    starts = [detail for kind, detail, _ in facts.events if kind == "started"]
     finished = [at for kind, _, at in facts.events if kind == "finished"]
     rows = [
         ("Run", run.id),
         ("Status", facts.status),
         ("Created", f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC"),
-        ("Finished", f"{finished[-1]:%Y-%m-%d %H:%M:%S} UTC" if finished else "not yet"),
+        ("Finished", f"{finished[-1]:%Y-%m-%d %H:%M:%S} UTC" if finished else ""),
         ("Seed", str(run.seed)),
         ("Network, sha256", facts.checkpoint or "none before the run has finished"),
         ("Expert masks, dataset version", run.labelled.digest),
         ("Pool, dataset version", run.pool.digest),
+        ("Run by", "; then ".join(dict.fromkeys(_made_with(detail) for detail in starts if detail))),
         ("Report by", f"maskloom {version('maskloom')} on Python {python_platform.python_version()}"),
     ]
-    return rows if facts.status is RunStatus.FINISHED else [row for row in rows if row[0] != "Finished"]
+    return [(name, value) for name, value in rows if value]
+
+
+def _made_with(environment: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version_}" for name, version_ in environment.items())

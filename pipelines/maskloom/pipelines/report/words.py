@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from markupsafe import Markup
+
 MEASURES = {
     "dice": ("Dice at 0.5", "overlap of the network's mask with the expert's"),
     "mean_dice": ("Mean Dice", "Dice averaged over 256 thresholds"),
@@ -49,6 +53,11 @@ def count(number: int, noun: str) -> str:
 def thousands(number: int) -> str:
     """Such as 1 600, with a thin space that does not break."""
     return f"{number:,}".replace(",", "\u202f")
+
+
+def breakable(name: str) -> Markup:
+    """A file name that may break after its separators, and is text all the same."""
+    return Markup("<wbr>").join(re.findall(r"[^_./-]*[_./-]*", name))
 
 
 def percent(share: float) -> str:
