@@ -218,11 +218,13 @@ def test_a_detached_run_outlives_its_command(shell: Shell) -> None:
     (shell.home / "go").unlink()
     psutil.wait_procs([child], timeout=60)
     assert "final training" in Path(said.json["log"]).read_text()
-    assert "nothing left to do" in shell("resume", run, "--detach").out
+    again = shell("resume", run, "--detach", "--json")
+    assert (again.code, again.json["run"]) == (0, run)
+    wait_until(lambda: not psutil.pid_exists(again.json["pid"]))
 
 
 def test_an_unforeseen_error_is_kept_for_a_report(shell: Shell) -> None:
-    said = shell(*RUN, "--seed", "6", TINY_FAIL="gate")
+    said = shell(*RUN, "--seed", "6", TINY_FAIL="label")
     assert said.code == 70
     assert "asked to fail" in said.err
     log = next(Path(word.rstrip(":")) for word in said.err.split() if word.startswith(str(shell.home)))

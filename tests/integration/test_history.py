@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from maskloom.pipelines.recipes import GateParameters
 from maskloom.platform.catalog import labels, slices, steps
 from maskloom.platform.facts import LabelKind, LabelVersion, Split
 from maskloom.platform.fingerprint import fingerprint
-from support.painted import Painted, paint, painted_run, quick_recipe
+from support.painted import DATASET, Painted, ingest_phantom, paint, painted_run, quick_recipe
 from support.servers import PostgresServer
 
 
@@ -79,7 +80,7 @@ def test_a_pool_slices_story_names_round_network_seed_and_gate(painted: Painted)
 
 def test_a_test_slice_has_its_expert_mask_alone(painted: Painted) -> None:
     connect = painted.platform.database.transaction
-    (held_out,) = connect(lambda c: slices.find(c, "phantom", "test_1.png"))
+    (held_out,) = connect(lambda c: slices.find(c, DATASET, "test_1.png"))
 
     (record,) = story_of_slice(painted.platform, painted.run, held_out.digest)
 
@@ -104,7 +105,7 @@ def test_an_experts_correction_goes_before_every_pseudo_label(painted: Painted) 
     expert = next(r for r in labels_of_run(painted.platform, run) if r.kind is LabelKind.EXPERT)
     correction = LabelVersion(
         digest=fingerprint("a correction"),
-        dataset="phantom",
+        dataset=DATASET,
         slice=pseudo.slice,
         split=Split.UNLABELLED,
         kind=LabelKind.CORRECTED,
@@ -121,3 +122,21 @@ def test_an_experts_correction_goes_before_every_pseudo_label(painted: Painted) 
 
 def test_an_unknown_slice_has_no_story(painted: Painted) -> None:
     assert story_of_slice(painted.platform, painted.run, "0" * 64) == []
+
+
+def test_a_correction_of_a_slice_that_came_later_is_not_the_runs(painted: Painted, tmp_path: Path) -> None:
+    before = labels_of_run(painted.platform, painted.run)
+    (newcomer,) = ingest_phantom(painted.platform, tmp_path, Split.UNLABELLED, 1, seed=9)
+    correction = LabelVersion(
+        digest=fingerprint("a later correction"),
+        dataset=DATASET,
+        slice=newcomer,
+        split=Split.UNLABELLED,
+        kind=LabelKind.CORRECTED,
+        mask=before[0].mask,
+    )
+    painted.platform.database.transaction(lambda c: labels.add_labels(c, [correction]))
+
+    assert labels_of_run(painted.platform, painted.run) == before
+    (record,) = story_of_slice(painted.platform, painted.run, newcomer)
+    assert record.label == correction.digest

@@ -14,14 +14,26 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from maskloom.pipelines import drive, recipes
+from maskloom.pipelines import drive, recipes, results
 from maskloom.pipelines.history import labels_of_run
 from maskloom.pipelines.recipes import GateParameters
 from maskloom.pipelines.report import write_report
+from maskloom.pipelines.work import Stop
 from maskloom.platform.catalog import slices, steps
 from maskloom.platform.errors import OutputUnwritable
+from maskloom.platform.facts import Split
 from maskloom.platform.imaging.formats import decode_grey8
-from support.painted import DATASET, SIZE, VOLUMES, Painted, paint, painted_run, quick_recipe
+from support.painted import (
+    DATASET,
+    SIZE,
+    VOLUMES,
+    Painted,
+    Quiet,
+    paint,
+    painted_run,
+    painting,
+    quick_recipe,
+)
 from support.servers import PostgresServer
 
 
@@ -191,9 +203,25 @@ def test_a_gate_that_keeps_all_is_said_so(painted: Painted, tmp_path: Path) -> N
     assert "let 12 of 12 labels" in page.words
 
 
+def test_figures_on_what_was_trained_on_say_so_and_come_last(painted: Painted, tmp_path: Path) -> None:
+    run = paint(painted.platform, replace(quick_recipe(), final_labels="refused"), painted.truth)
+    with painting(painted.truth):
+        for split in (Split.LABELLED, Split.TEST):
+            results.evaluate(painted.platform, run, DATASET, split, workers=1, observer=Quiet(), stop=Stop())
+
+    words = report_of(replace(painted, run=run), tmp_path).words
+
+    flattered = words.index("5 labelled slices of phantom, which the network was trained on")
+    assert words.index("4 test slices of phantom") < flattered
+    assert "On 4 slices of the test split it reaches" in words
+    assert "The network has not learnt from these slices" in words
+
+
 def test_a_place_that_cannot_be_written_is_said(painted: Painted, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
+    with pytest.raises(OutputUnwritable, match="is a folder"):
+        write_report(painted.platform, painted.run, tmp_path)
     with pytest.raises(OutputUnwritable, match="cannot write"):
         write_report(painted.platform, painted.run, tmp_path / "file" / "report.html")
 

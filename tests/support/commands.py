@@ -36,6 +36,7 @@ class Shell:
 
     home: Path
     tiny: bool = False
+    patience_s: float = PATIENCE_S
     environment: dict[str, str] = field(default_factory=dict)
 
     def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
@@ -59,7 +60,7 @@ class Shell:
 
     def end(self, process: subprocess.Popen[str]) -> Said:
         """What a started command said in the end."""
-        out, err = process.communicate(timeout=PATIENCE_S)
+        out, err = process.communicate(timeout=self.patience_s)
         assert "Traceback" not in out + err, err
         return Said(code=process.returncode, out=out, err=err)
 

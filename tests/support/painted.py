@@ -154,9 +154,16 @@ def quick_recipe() -> SemiInfNet:
 def paint(platform: Platform, recipe: recipes.Recipe, truth: dict[str, Grey]) -> Run:
     """Create and drive a run of `recipe` to its end."""
     run, _ = drive.create(platform, recipe, DATASET, seed=1)
-    with patch.object(drive, "Crew", lambda platform, _workers: PaintedCrew(platform, truth)):
+    with painting(truth):
         drive.drive(platform, run, workers=1, observer=Quiet(), stop=Stop())
     return run
+
+
+@contextmanager
+def painting(truth: dict[str, Grey]) -> Iterator[None]:
+    """Whoever drives a run meanwhile has a crew that paints."""
+    with patch.object(drive, "Crew", lambda platform, _workers: PaintedCrew(platform, truth)):
+        yield
 
 
 def ingest_phantom(platform: Platform, folder: Path, split: Split, count: int, seed: int) -> dict[str, Grey]:

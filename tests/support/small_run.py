@@ -20,7 +20,7 @@ from maskloom.platform.errors import MaskloomError
 from maskloom.platform.facts import Run, Split
 
 STAGE = {"size": 64, "batch_size": 4}
-STEPS = {"supervised": 8, "fine_tune": 4, "pretrain": 4, "final": 4}
+STEPS = {"supervised": 6, "fine_tune": 3, "pretrain": 3, "final": 3}
 SETTINGS = [
     *(f"{stage}.{key}={value}" for stage in STEPS for key, value in STAGE.items()),
     *(f"{stage}.steps={steps}" for stage, steps in STEPS.items()),
@@ -80,7 +80,7 @@ def main(run_id: str) -> int:
     workers = int(os.environ.get("SMALL_RUN_WORKERS", "1"))
     stop = Stop()
     try:
-        with drive.stopping_on_signals(stop), open_platform() as platform:
+        with open_platform() as platform, drive.stopping_on_signals(stop):
             run = drive.find(platform, run_id)
             finished = drive.drive(platform, run, workers=workers, observer=Telling(), stop=stop)
             tell(event="finished", checkpoint=finished.model.digest)

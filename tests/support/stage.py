@@ -1,4 +1,4 @@
-"""Where faults are played: copies of one small run, driven by processes whose every event is seen and whose parts can be killed."""
+"""Where faults are played: copies of one small run, driven by processes that tell all they do and can be killed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ class Driver:
     def _listen(self) -> None:
         assert self.process.stdout
         for line in self.process.stdout:
-            self.events.append((time.monotonic(), json.loads(line)))
+            if line.startswith("{"):
+                self.events.append((time.monotonic(), json.loads(line)))
+            else:
+                print("NOT JSON", repr(line), flush=True)
 
     def _collect(self) -> None:
         assert self.process.stderr
@@ -98,7 +101,9 @@ class Driver:
             return psutil.Process(self.process.pid) if self.process.poll() is None else None
         if name == "postgres":
             return postmaster(self.home)
-        return next((process for process in self.family() if _title(process).startswith(f"ray::{name.title()}")), None)
+        return next(
+            (process for process in self.family() if _title(process).startswith(f"ray::{name.title()}")), None
+        )
 
 
 def _title(process: psutil.Process) -> str:
@@ -149,7 +154,9 @@ class Stage:
         for table, rows in self.undisturbed.items():
             missing, extra = set(rows) - set(found[table]), set(found[table]) - set(rows)
             if missing or extra:
-                problems.append(f"{table}: {len(missing)} rows missing, {len(extra)} too many, as {[*missing, *extra][0][:300]}")
+                problems.append(
+                    f"{table}: {len(missing)} rows missing, {len(extra)} too many, as {[*missing, *extra][0][:300]}"
+                )
         if postgres_processes(home):
             problems.append("its PostgreSQL still runs")
         return problems
@@ -209,4 +216,3 @@ def until_answering(home: Path) -> float:
 def interrupt(driver: Driver) -> None:
     """Ctrl-C as a terminal gives it: to the whole process group."""
     os.killpg(driver.process.pid, signal.SIGINT)
-

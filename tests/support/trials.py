@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from support.stage import VICTIMS, Driver, Stage, answers, interrupt, until_answering, until_gone
 
@@ -15,16 +19,16 @@ POINTS = {
         "progress_saved:train:1",
         "leased:train:2",
         "ran:train:2",
-        "committing:train:2",
-        "committed:train:2",
+        "committing:train:3",
+        "committed:train:4",
     ),
     "sample": ("leased:sample", "ran:sample", "committing:sample", "committed:sample"),
     "label": (
         "progress_saved:label:1",
         "leased:label:2",
         "ran:label:2",
-        "committing:label:2",
-        "committed:label:2",
+        "committing:label:3",
+        "committed:label:4",
     ),
     "gate": ("leased:gate", "ran:gate", "committing:gate", "committed:gate"),
     "merge": ("leased:merge", "ran:merge", "committing:merge", "committed:merge"),
@@ -51,7 +55,7 @@ class Trial:
 def driver_at_points(stage: Stage, kind: str) -> Iterator[Trial]:
     """Kill the driver at every point of a step of `kind`, each time starting it again."""
     killed: list[tuple[str, Driver]] = []
-    recovered: list[float | None] = []
+    recovered: list[float] = []
     problems: list[str] = []
     with stage.copy() as home:
         for point in POINTS[kind]:
@@ -88,7 +92,7 @@ def others_at_points(stage: Stage, victim: str, kind: str) -> Iterator[Trial]:
                 process.kill()
                 until_gone([process])
                 killed_at.append((point, time.monotonic()))
-            driver.process.send_signal(18)
+            driver.process.send_signal(signal.SIGCONT)
             if process is not None and victim == "postgres":
                 places.append((point, until_answering(home) - killed_at[-1][1]))
         problems += _ended(driver)
@@ -125,7 +129,11 @@ def at_moment(stage: Stage, victim: str, moment: float) -> Trial | None:
             seconds, note = _gap(driver, victim, killed), ""
         problems += stage.verdict(home)
     return Trial(
-        victim=victim, where=f"{moment:.1f} s, {where}", problems=tuple(problems), recovered_s=seconds, note=note
+        victim=victim,
+        where=f"{moment:.1f} s, {where}",
+        problems=tuple(problems),
+        recovered_s=seconds,
+        note=note,
     )
 
 
@@ -148,7 +156,11 @@ def ctrl_c(stage: Stage, moment: float) -> Trial | None:
         problems += _ended(last)
         problems += stage.verdict(home)
     return Trial(
-        victim="ctrl-c", where=f"{moment:.1f} s, {where}", problems=tuple(problems), recovered_s=took, note=note
+        victim="ctrl-c",
+        where=f"{moment:.1f} s, {where}",
+        problems=tuple(problems),
+        recovered_s=took,
+        note=note,
     )
 
 
@@ -160,25 +172,32 @@ def random_moments(stage: Stage, seed: int) -> Iterator[float]:
 
 
 def _start_again(
-    stage: Stage, home: Path, family: list, killed: float
-) -> tuple[float | None, list[str], str]:
+    stage: Stage, home: Path, family: list[psutil.Process], killed: float
+) -> tuple[float, list[str], str]:
     driver = Driver(home, stage.run)
-    working = _working_again(driver)
-    seconds = None if working is None else driver.began - killed + working
+    seconds = driver.began - killed + _working_again(driver)
     problems = _ended(driver)
     return seconds, problems, f"the old actors were gone after {until_gone(family):.1f} s"
 
 
-def _working_again(driver: Driver) -> float | None:
-    """Seconds until a driver works at something that is not done yet."""
-    moment = driver.told(lambda event: event["event"] in {"started", "progress", "finished"})
-    return None if moment is None else moment - driver.began
+def _working_again(driver: Driver) -> float:
+    """Seconds until a driver has got on with a step that was not done yet, or has died of it at a failpoint."""
+    begun = set()
+
+    def got_on(event: dict[str, Any]) -> bool:
+        if event["event"] == "started":
+            begun.add(event["kind"])
+        return event["event"] in {"progress", "finished"} or (
+            event["event"] == "done" and event["kind"] in begun
+        )
+
+    return (driver.told(got_on) or time.monotonic()) - driver.began
 
 
 def _gap(driver: Driver, victim: str, killed: float) -> float | None:
-    """Seconds until an actor's successor gets on."""
+    """Seconds until an actor, or its successor, gets on."""
     kind = WORKS_IN[victim]
-    moment = driver.told(lambda event: event["event"] in {"progress", "done"} and event["kind"] == kind, killed)
+    moment = driver.told(lambda event: event["event"] == "progress" and event["kind"] == kind, killed)
     return None if moment is None else moment - killed
 
 
@@ -207,4 +226,12 @@ def _place(driver: Driver) -> str:
     return f"{event['event']} {event.get('kind', '')}{rounds}{steps}"
 
 
-__all__ = ["VICTIMS", "Trial", "at_moment", "ctrl_c", "driver_at_points", "others_at_points", "random_moments"]
+__all__ = [
+    "VICTIMS",
+    "Trial",
+    "at_moment",
+    "ctrl_c",
+    "driver_at_points",
+    "others_at_points",
+    "random_moments",
+]

@@ -171,9 +171,10 @@ class Crew:
     def _make_gang(self, stop: Stop) -> None:
         import ray  # noqa: PLC0415
 
-        from maskloom.pipelines.workers.trainer import Trainer  # noqa: PLC0415 - loads torch
+        with stop.at_once():  # Ray starts, and torch is loaded
+            from maskloom.pipelines.workers.trainer import Trainer  # noqa: PLC0415
 
-        self._gang = [self._start(Trainer, rank) for rank in range(self._workers)]
+            self._gang = [self._start(Trainer, rank) for rank in range(self._workers)]
         rendezvous = self._rendezvous(self._gang[0]) if self._workers > 1 else None
         try:
             unmet = [trainer.join.remote(rendezvous) for trainer in self._gang]
@@ -206,7 +207,8 @@ class Crew:
 
     def _spread(self, method: str, tasks: list[Any], work: Work) -> Any:
         if not self._pool:
-            self._pool = [self._make_labeller() for _ in range(self._workers)]
+            with work.stop.at_once():
+                self._pool = [self._make_labeller() for _ in range(self._workers)]
         return cluster.run_tasks(self._pool, self._make_labeller, method, tasks, work.stop.check)
 
     def _parts(self, items: tuple[Any, ...], batch_size: int) -> list[tuple[Any, ...]]:

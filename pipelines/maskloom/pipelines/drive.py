@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -196,12 +196,16 @@ def _take(platform: Platform, run: Run) -> leases.Lease:
 
     answer = platform.database.transaction(take)
     if isinstance(answer, leases.Holder):
-        raise RunBusy(
-            f"run {run.id} is driven by {answer}",
-            hint=f"Follow it with `maskloom watch {run.id}`. Its lease is renewed every few seconds; when that process dies, "
-            "the run can be resumed at once.",
-        )
+        raise busy(run, answer)
     return answer
+
+
+def busy(run: Run, holder: leases.Holder) -> RunBusy:
+    """What to raise when another process drives `run`."""
+    return RunBusy(
+        f"run {run.id} is driven by {holder}",
+        hint=f"Follow it with `maskloom watch {run.id}`. When that process dies, the run can be resumed at once.",
+    )
 
 
 def _environment() -> dict[str, str]:
@@ -259,8 +263,8 @@ def stopping_on_signals(stop: Stop) -> Iterator[None]:
         return
 
     def ask(number: int, _frame: object) -> None:
-        stop.request("interrupted")
         signal.signal(number, before[number])
+        stop.request_by_signal()
 
     before: dict[int, Any] = {
         number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)

@@ -155,12 +155,13 @@ class Flow:
         output: Any,
         asked: float,
     ) -> str | None:
+        if steps.committed_by(connection, key) == claim.attempt:
+            return None  # the connection was lost after COMMIT was sent and before its answer came
         if not leases.holds(connection, claim.lease):
             raise LeaseLost(
                 f"another process took over the step {step.kind} {key[:12]} while this one was away",
                 hint="Nothing is lost: run `maskloom resume` to follow what the other process commits.",
             )
-        # After a connection lost at COMMIT this runs again, maybe on committed ground: every insert ignores what is there.
         add_blobs(connection, outcome.blobs)
         steps.add_output(connection, key, step.kind, step.identity, output, claim.attempt, outcome.facts)
         steps.add_to_run(connection, self._run.id, key, self.round, time.monotonic() - asked)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import provenance
-from maskloom.platform.facts import LabelKind, Run, Split
+from maskloom.platform.catalog import provenance, steps
+from maskloom.platform.facts import GateDecision, LabelKind, Run, Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +50,8 @@ def labels_of_run(platform: Platform, run: Run) -> list[MaskRecord]:
     A person's mask goes before a network's (`LabelKind`), and of two of a kind the later: the final pass
     before a round.
     """
-    rows = platform.database.transaction(lambda connection: provenance.masks(connection, run))
     chosen: dict[str, MaskRecord] = {}
-    for record in (_record(run, row) for row in rows):
+    for record in platform.database.transaction(lambda connection: _records(connection, run)):
         earlier = chosen.get(record.slice)
         if earlier is None or record.kind.precedence >= earlier.kind.precedence:
             chosen[record.slice] = record
@@ -64,11 +63,17 @@ def story_of_slice(platform: Platform, run: Run, slice_digest: str) -> list[Mask
 
     Empty for a slice that has none, and for one that the data set does not have.
     """
-    rows = platform.database.transaction(lambda connection: provenance.masks(connection, run, slice_digest))
-    return sorted((_record(run, row) for row in rows), key=lambda record: record.made_at)
+    records = platform.database.transaction(lambda connection: _records(connection, run, slice_digest))
+    return sorted(records, key=lambda record: record.made_at)
 
 
-def _record(run: Run, row: Row[Any]) -> MaskRecord:
+def _records(connection: Connection, run: Run, slice_digest: str | None = None) -> list[MaskRecord]:
+    decisions = {decision.label: decision for decision in steps.decisions(connection, run.id)}
+    rows = provenance.masks(connection, run, slice_digest)
+    return [_record(run, row, decisions.get(row.label)) for row in rows]
+
+
+def _record(run: Run, row: Row[Any], decision: GateDecision | None) -> MaskRecord:
     kind = LabelKind(row.kind)
     if row.by_run:
         stage = "final" if row.round is None else f"round {row.round}"
@@ -87,9 +92,9 @@ def _record(run: Run, row: Row[Any]) -> MaskRecord:
         round=row.round,
         checkpoint=row.checkpoint,
         seed=run.seed if row.by_run else None,
-        gate=row.gate,
-        kept=row.kept,
-        reason=row.reason,
+        gate=decision.gate if decision else None,
+        kept=decision.kept if decision else None,
+        reason=decision.reason if decision else None,
         area=row.scores.get("area"),
         peak=row.scores.get("peak"),
         uncertainty=row.scores.get("uncertainty"),

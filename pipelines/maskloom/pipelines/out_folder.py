@@ -51,6 +51,8 @@ def exported_folder(out: Path, run: str, parts: frozenset[str]) -> Iterator[tupl
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file so that readers see the old or the new one in full. Raises OutputUnwritable."""
+    if path.is_dir():
+        raise OutputUnwritable(f"{path} is a folder", hint=f"Name a file, such as {path / 'report.html'}.")
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ class GateParameters:
     """Which pseudo labels may be trained on."""
 
     kind: Literal["none", "confidence", "area"] = "none"
-    uncertainty: float = 0.25
+    uncertainty: float = 0.7
     """`confidence`: keep labels with at most this uncertainty (0 sure .. 1 unsure)."""
     quantile: float = 0.05
     """`area`: keep a lesion whose share of the slice lies between this quantile of the expert masks' shares and its mirror

@@ -19,13 +19,12 @@ def newest_network(platform: Platform, run: Run) -> Trained:
 
     Raises NothingToDo before the first.
     """
-    records = platform.database.transaction(lambda connection: steps.of_run(connection, run.id))
-    trained = [record.output for record in records if record.kind == Train.kind]
-    if not trained:
+    trained = platform.database.transaction(lambda c: steps.newest_output(c, run.id, Train.kind))
+    if trained is None:
         raise NothingToDo(
             f"run {run.id} has no trained network yet", hint=f"Go on with `maskloom resume {run.id}`."
         )
-    return TypeAdapter(Trained).validate_python(trained[-1])
+    return TypeAdapter(Trained).validate_python(trained)
 
 
 def evaluate(

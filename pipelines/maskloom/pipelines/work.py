@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._at_once = False
         self.reason: str | None = None
 
     def request(self, reason: str) -> None:
@@ -42,6 +44,22 @@ class Stop:
         """Raise Stopped when a stop was requested."""
         if self._event.is_set():
             raise Stopped(f"the run was {self.reason}", hint="`maskloom resume` goes on from here.")
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let a signal's request raise Stopped wherever the main thread is: around long calls that cannot be asked to end."""
+        self.check()
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
+    def request_by_signal(self) -> None:
+        """For signal handlers, which run in the main thread between two of its instructions."""
+        self.request("interrupted")
+        if self._at_once:
+            self.check()
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not past a request to stop, which is then raised."""

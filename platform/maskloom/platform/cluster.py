@@ -33,8 +33,12 @@ class Cluster:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # Its remarks on dead workers go to standard output otherwise, into the midst of ours.
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
         if address is None:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+            # As Ray has it on desktops: a cluster of this machine alone, whose ports are on 127.0.0.1, every one of them.
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 
     def connect(self) -> None:
         """Start or join the cluster. Raises ClusterUnavailable."""

@@ -40,6 +40,7 @@ _SETTINGS = {
     "unix_socket_permissions": "0700",
     "max_connections": "60",
     "shared_buffers": "64MB",
+    "dynamic_shared_memory_type": "mmap",  # files below the data, where a killed server's are found and removed
     "max_wal_size": "256MB",
     "wal_level": "minimal",  # no replicas: bulk inserts write less
     "max_wal_senders": "0",

@@ -202,7 +202,7 @@ def _stacked(axes: Axes, kept_values: Values, refused_values: Values, edges: Val
 
 
 def dice_by_slice(values: Sequence[float], low: float, high: float) -> Markup:
-    """Each test slice's Dice, least first, and the interval of their mean."""
+    """Each measured slice's Dice, least first, and the interval of their mean."""
     ordered = np.sort(values)
     said = f"Dice of {count(len(values), 'slice')}: from {ordered[0]:.2f} to {ordered[-1]:.2f}, median {np.median(ordered):.2f}"
     with drawing("dice", said, width=WIDE, height=2.0) as chart:
@@ -217,7 +217,7 @@ def dice_by_slice(values: Sequence[float], low: float, high: float) -> Markup:
             color=NETWORK,
         )
         axes.set_ylim(-0.02, 1.02)
-        axes.set_title("Dice of each test slice")
+        axes.set_title("Dice of each slice")
         axes.set_xlabel("slices, least first")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         _legend(axes)

@@ -115,9 +115,10 @@ def _tested(facts: RunFacts, objects: ObjectStore, assessment: Assessment) -> Gr
         )
         for number, row in enumerate(rows[place] for place in places)
     ]
+    has = "was trained on" if assessment.seen else "has not learnt from"
     return Group(
         title=f"Expert and network on {assessment.fact.split} slices",
-        explanation="From the worst to the best Dice, evenly spread. The network has not learnt from these slices.",
+        explanation=f"From the worst to the best Dice, evenly spread. The network {has} these slices.",
         pictures=tuple(pictures),
     )
 

@@ -99,7 +99,8 @@ def _summary(facts: RunFacts) -> str:
     for assessment in facts.assessments[:1]:
         dice = assessment.measured.estimates["dice"]
         said.append(
-            f" On {count(assessment.measured.count, 'slice')} of the {assessment.fact.split} split it reaches "
+            f" On {count(assessment.measured.count, 'slice')} of the {assessment.fact.split} split"
+            f"{', which it was trained on,' if assessment.seen else ''} it reaches "
             f"a Dice of {dice['value']:.2f} (95 % interval {dice['low']:.2f} to {dice['high']:.2f})."
         )
     return "".join(said)

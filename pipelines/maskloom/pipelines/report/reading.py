@@ -56,6 +56,8 @@ class Assessment:
     fact: Evaluation
     measured: Measured
     masks: dict[str, LabelVersion]
+    seen: bool
+    """Whether the network was trained on these very slices, which flatters it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,7 @@ class RunFacts:
     reasons: Counter[str]
     """Why labels were refused, without the figures of the single label."""
     assessments: list[Assessment]
-    """The final network on the run's own test split first, then the newest."""
+    """The final network on the run's own test split first, then the newest, what it was trained on last."""
     steps: list[StepRecord]
     events: list[tuple[str, dict[str, Any], datetime]]
     failures: list[dict[str, Any]]
@@ -169,9 +171,12 @@ def _assessments(connection: Connection, run: Run, taken: Sequence[StepRecord]) 
             masks=labels.expert_labels(connection, run.dataset, fact.split)
             if fact.dataset == run.dataset
             else {},
+            seen=(fact.dataset, fact.split) == (run.dataset, Split.LABELLED),
         )
         for fact in reversed(steps.evaluations_of(connection, run.id))
     ]
     final = runs.final_checkpoint(connection, run.id)
     own = (run.dataset, Split.TEST, final)
-    return sorted(found, key=lambda one: (one.fact.dataset, one.fact.split, one.fact.checkpoint) != own)
+    return sorted(
+        found, key=lambda one: (one.seen, (one.fact.dataset, one.fact.split, one.fact.checkpoint) != own)
+    )

@@ -132,9 +132,12 @@ def holds(connection: Connection, lease: Lease) -> bool:
 
 
 def release(connection: Connection, lease: Lease) -> None:
-    """Let others have it at once. The epoch stays, so that a late commit of ours is still refused."""
+    """Let others have it at once. The epoch grows, so that neither a late commit nor a late renewal of ours counts."""
     connection.execute(
-        text("update leases set expires_at = '-infinity', note = '{}' where name = :name and epoch = :epoch"),
+        text(
+            "update leases set epoch = epoch + 1, expires_at = '-infinity', note = '{}' "
+            "where name = :name and epoch = :epoch"
+        ),
         {"name": lease.name, "epoch": lease.epoch},
     )
 

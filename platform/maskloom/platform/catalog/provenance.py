@@ -1,4 +1,4 @@
-"""Where each mask of a run comes from: its slice, network and round, and what the gate said, in one query."""
+"""Where each mask of a run comes from: its slice, its network and its round, in one query."""
 
 from __future__ import annotations
 
@@ -19,22 +19,18 @@ candidates (label) as (
     select i.label from chain join dataset_version_items i on i.version = chain.digest
     union
     select l.digest from label_versions l
-    where l.dataset = :dataset
-        and (l.kind in ('accepted', 'corrected') or l.slice = :slice and l.kind = 'expert')
+    where l.dataset = :dataset and l.kind <> 'pseudo' and (
+        l.slice = :slice or l.slice in (select p.slice from dataset_version_items p where p.version = :pool)
+    )
     union
     select l.digest from run_steps r join label_versions l on l.step = r.step where r.run = :run
-),
-gates as (
-    select g.label, g.gate, g.kept, g.reason
-    from run_steps r join gate_decisions g on g.step = r.step where r.run = :run
 )
 select s.digest as slice, s.name, s.volume, s.position, s.split, l.kind, l.mask, l.digest as label,
-    l.checkpoint, r.step is not null as by_run, r.round, g.gate, g.kept, g.reason, l.scores, l.at
+    l.checkpoint, r.step is not null as by_run, r.round, l.scores, l.at
 from candidates c
 join label_versions l on l.digest = c.label
 join slices s on s.dataset = l.dataset and s.digest = l.slice
 left join run_steps r on r.run = :run and r.step = l.step
-left join gates g on g.label = l.digest
 where cast(:slice as text) is null or l.slice = :slice
 order by s.split, s.volume, s.position, s.digest, r.step is not null, r.round nulls last, l.at, l.digest
 """
@@ -43,11 +39,17 @@ order by s.split, s.volume, s.position, s.digest, r.step is not null, r.round nu
 def masks(connection: Connection, run: Run, slice_digest: str | None = None) -> Sequence[Row[Any]]:
     """Every mask that `run` has for its slices, or for one slice of its data set.
 
-    These are the expert masks that the run was created with (of one slice: every expert mask it ever had),
-    its own pseudo masks, and what people accepted or corrected, prompted by whichever run. By split, volume
-    and position; of a slice what people made first, then the rounds, then the run's last pass.
+    These are the expert masks that the run was created with, its own pseudo masks, and what people drew,
+    accepted or corrected on its pool, prompted by whichever run; of one slice, all that people ever made. By
+    split, volume and position; of a slice what people made first, then the rounds, then the run's last pass.
     """
     return connection.execute(
         text(_MASKS),
-        {"run": run.id, "dataset": run.dataset, "labelled": run.labelled.digest, "slice": slice_digest},
+        {
+            "run": run.id,
+            "dataset": run.dataset,
+            "labelled": run.labelled.digest,
+            "pool": run.pool.digest,
+            "slice": slice_digest,
+        },
     ).all()

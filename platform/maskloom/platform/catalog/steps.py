@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from maskloom.platform.catalog import labels as label_queries
@@ -46,6 +46,12 @@ def fail_attempt(connection: Connection, attempt: int, error: str) -> None:
 def output(connection: Connection, key: str) -> Any | None:
     """The committed output of a step as JSON types, or None."""
     return connection.scalar(select(steps.c.output).where(steps.c.key == key))
+
+
+def committed_by(connection: Connection, key: str) -> int | None:
+    """The attempt that committed a step's output, or None."""
+    attempt: int | None = connection.scalar(select(steps.c.attempt).where(steps.c.key == key))
+    return attempt
 
 
 def outputs_of_run(connection: Connection, run: str) -> dict[str, Any]:
@@ -122,6 +128,25 @@ def of_run(connection: Connection, run: str, since: datetime | None = None) -> l
         )
         for row in rows
     ]
+
+
+def newest_output(connection: Connection, run: str, kind: str) -> Any | None:
+    """The output of the step of a kind that a run took last, as JSON types; None before its first."""
+    return connection.scalar(
+        select(steps.c.output)
+        .join(run_steps, run_steps.c.step == steps.c.key)
+        .where(run_steps.c.run == run, steps.c.kind == kind)
+        .order_by(run_steps.c.at.desc(), run_steps.c.step.desc())
+        .limit(1)
+    )
+
+
+def totals(connection: Connection, run: str) -> tuple[int, float]:
+    """How many steps a run has taken, and their seconds."""
+    row = connection.execute(
+        select(func.count(), func.coalesce(func.sum(run_steps.c.seconds), 0.0)).where(run_steps.c.run == run)
+    ).one()
+    return row[0], row[1]
 
 
 def round_of_label(connection: Connection, run: str, label: str) -> int | None:

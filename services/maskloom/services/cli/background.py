@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from maskloom.pipelines import drive
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, runs
 from maskloom.platform.errors import MaskloomError, OutputUnwritable, disk_hint
@@ -31,8 +32,12 @@ class Started:
 def start(platform: Platform, run: Run, workers: int) -> Started:
     """Start `maskloom resume` as a process of its own session; returns once that holds the run's lease.
 
-    Raises MaskloomError with the end of its log when it ends before that.
+    Raises RunBusy when another process drives the run, and MaskloomError with the end of its log when it
+    does not come so far.
     """
+    held = platform.database.transaction(lambda c: leases.current(c, runs.lease_name(run.id)))
+    if held is not None:
+        raise drive.busy(run, held[0])
     log = platform.settings.home / "logs" / f"run-{run.id}.log"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -63,10 +68,9 @@ def start(platform: Platform, run: Run, workers: int) -> Started:
         if code == 0 or (held is not None and held[0].pid == child.pid):
             return Started(run=run.id, pid=child.pid, log=log, finished=code == 0)
         time.sleep(0.1)
-    said = log.read_text(errors="replace").strip().splitlines()
+    said = " ".join(log.read_text(errors="replace").strip().splitlines()[-2:])
     raise MaskloomError(
-        f"run {run.id} did not start in the background: {said[-1] if said else 'it said nothing'}",
-        hint=f"See {log}.",
+        f"run {run.id} did not start in the background: {said or 'it said nothing'}", hint=f"See {log}."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import typer
@@ -16,6 +17,8 @@ from maskloom.services.cli import background
 from maskloom.services.cli.output import count, facts_table, measures_table, people, print_json, short
 from maskloom.services.cli.progress import showing
 from maskloom.services.cli.records import recipe_name, run_record
+
+_STOPPING = "stopping: what is done so far is saved"
 
 
 def go_on(platform: Platform, run: Run, *, is_new: bool, workers: int, detach: bool, as_json: bool) -> None:
@@ -71,20 +74,23 @@ class _SpokenStop(Stop):
 
     def request(self, reason: str) -> None:
         if not self.requested:
-            self._console.print("stopping: what is done so far is saved", style="yellow")
+            # A signal handler must not write itself: it may stand in the midst of a write to the same stream.
+            said = threading.Thread(target=self._console.print, args=[_STOPPING], kwargs={"style": "yellow"})
+            said.start()
         super().request(reason)
 
 
 def tell_result(console: Console, record: dict[str, Any]) -> None:
     """What a finished run has made, and what to do with it."""
-    made, kept = record["counts"]["labels"], record["counts"]["kept"]
+    counts = record["counts"]
+    masks = f"{counts['labels']:,} made; {counts['kept']:,} of {counts['gated']:,} passed the gate"
     console.print()
     console.print(
         facts_table(
             [
                 ("run", f"{record['run']} ({record['status']})"),
                 ("network", short(record["final_checkpoint"])),
-                ("masks", f"{made:,} made, {kept:,} trained on" if made else "none made: no round, no pool"),
+                ("masks", masks if counts["labels"] else "none: this recipe labels no slices"),
             ]
         )
     )

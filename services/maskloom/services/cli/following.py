@@ -107,10 +107,12 @@ class Following:
         return (now - began) / (progress.done - done_then) * (progress.total - progress.done)
 
     def rounds_left_s(self, round_number: int) -> float | None:
-        """How long the rounds after this one will take, by the last few."""
+        """How long this round and those after it will take, by the last few."""
         if self.rounds is None or not self._round_seconds:
             return None
-        return sum(self._round_seconds) / len(self._round_seconds) * (self.rounds - round_number)
+        begun = 0.0 if self._round_began is None else time.monotonic() - self._round_began
+        a_round = sum(self._round_seconds) / len(self._round_seconds)
+        return a_round * (self.rounds - round_number) + max(0.0, a_round - begun)
 
 
 def parsed(kind: str, output: Any) -> Any:
@@ -123,9 +125,7 @@ def outcome(output: Any) -> str:
     said = ""
     match output:
         case Trained():
-            said = f"{count(output.steps, 'step')} on {count(output.slices, 'slice')}"
-            for _, loss, dice in output.curve[-1:]:
-                said += f", loss {loss:.3f}, Dice {dice:.3f}, {output.images_per_s:.1f} images/s"
+            said = f"{count(output.steps, 'step')} on {count(output.slices, 'slice')}{_last_figures(output)}"
         case Groups():
             slices = sum(map(len, output.groups))
             said = f"{count(slices, 'slice')} in {count(len(output.groups), 'group')}"
@@ -140,6 +140,26 @@ def outcome(output: Any) -> str:
             dice_at_half, mean_dice = (output.estimates[name]["value"] for name in ("dice", "mean_dice"))
             said = f"Dice {dice_at_half:.3f}, mean Dice {mean_dice:.3f} on {count(output.count, 'slice')}"
     return said
+
+
+def in_round(output: Any) -> str:
+    """What a step of a round adds to the line that tells of the round; nothing for most."""
+    match output:
+        case PseudoLabels():
+            return count(len(output.labels), "mask")
+        case Gated():
+            return f", {len(output.kept.labels):,} kept"
+        case Trained():
+            return f"; trained on {count(output.slices, 'slice')}{_last_figures(output)}"
+        case _:
+            return ""
+
+
+def _last_figures(trained: Trained) -> str:
+    if not trained.curve:
+        return ""
+    _, loss, dice = trained.curve[-1]
+    return f", loss {loss:.3f}, Dice {dice:.3f}, {trained.images_per_s:.1f} images/s"
 
 
 def figures(progress: Progress) -> str:

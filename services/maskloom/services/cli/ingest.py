@@ -19,7 +19,9 @@ _SHOWN = 20
 
 
 def ingest(
-    path: Annotated[str, typer.Argument(help="A folder of PNG or JPEG slices, or an s3:// URL.")],
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A folder of PNG or JPEG slices, or an s3:// URL.")
+    ],
     *,
     dataset: Dataset,
     split: Annotated[Split, typer.Option(help="What the slices are for.")],

@@ -13,6 +13,6 @@ RunId = Annotated[
 Dataset = Annotated[str, typer.Option("--dataset", "-d", help="The data set's name.")]
 Workers = Annotated[
     int,
-    typer.Option(min=1, help="Trainers that train together, and as many labellers: one a GPU or machine."),
+    typer.Option(min=1, help="Trainers that work together, and as many labellers. Usually one for each GPU."),
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Go on in the background; follow it with `watch`.")]

@@ -60,7 +60,8 @@ def listing(*columns: str, right: Iterable[str] = ()) -> Table:
 def measures_table(measures: Mapping[str, Mapping[str, float]]) -> Table:
     """A row a measure: its value and its 95 % interval."""
     table = listing("measure", "value", "95 % interval", right=("value",))
-    for name, estimate in measures.items():
+    for name in sorted(measures, key=_place):
+        estimate = measures[name]
         value, low, high = (f"{estimate[key]:.{_INTERVAL_DIGITS}f}" for key in ("value", "low", "high"))
         table.add_row(measure_name(name), value, f"{low} to {high}")
     return table
@@ -69,18 +70,23 @@ def measures_table(measures: Mapping[str, Mapping[str, float]]) -> Table:
 _MEASURE_NAMES = {
     "mean_dice": "mean Dice",
     "max_dice": "max Dice",
-    "mean_sensitivity": "mean sensitivity",
-    "mean_specificity": "mean specificity",
-    "lesion_recall": "lesion recall",
     "dice": "Dice at 0.5",
+    "mean_sensitivity": "mean sensitivity",
     "sensitivity": "sensitivity at 0.5",
+    "mean_specificity": "mean specificity",
     "specificity": "specificity at 0.5",
     "s_measure": "S-measure",
     "e_measure": "E-measure",
     "mae": "MAE",
     "hd95": "HD95 in pixels",
+    "lesion_recall": "lesion recall",
     "false_lesions": "false lesions a slice",
 }
+
+
+def _place(measure: str) -> int:
+    known = list(_MEASURE_NAMES)
+    return known.index(measure) if measure in known else len(known)
 
 
 def measure_name(key: str) -> str:

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from maskloom.pipelines import work
-from maskloom.services.cli.following import Following, figures, left, outcome
+from maskloom.services.cli.following import Following, figures, in_round, left, outcome
 from maskloom.services.cli.output import count, duration
 
 QUIET_S = 30.0
+_TITLE_WIDTH = len("supervised training")
 
 
 @contextmanager
@@ -93,7 +94,7 @@ class Live:
         )
         self._rounds: TaskID | None = None
         self._step: TaskID | None = None
-        self._of_round: list[str] = []
+        self._of_round = ""
         self._round_s = 0.0
         self._told_replayed = False
 
@@ -129,41 +130,42 @@ class Live:
             figures=figures(progress),
             left=left(self._following.step_left_s(progress)),
         )
+        self._show_round(progress.round)
 
     def done(self, kind: str, round_number: int | None, output: Any, seconds: float | None = None) -> None:
         stage, seconds = self._following.done(kind, round_number, output, seconds)
         self._end_step()
-        if seconds is None:
-            return
         if round_number is None:
-            self._tick(stage, outcome(output), seconds)
+            if seconds is not None:
+                self._tick(stage, outcome(output), seconds)
             return
-        self._round_s += seconds
-        if kind in {"label", "gate", "train"}:
-            self._of_round.append(outcome(output))
+        self._of_round += in_round(output)
+        self._round_s += seconds or 0.0
         if kind == "train":
-            self._tick(self._following.place(round_number), " · ".join(self._of_round), self._round_s)
-            self._of_round, self._round_s = [], 0.0
-            self._show_round(round_number, completed=round_number)
+            if seconds is not None:
+                self._tick(self._following.place(round_number), self._of_round, self._round_s)
+            self._of_round, self._round_s = "", 0.0
 
-    def _show_round(self, round_number: int | None, completed: int | None = None) -> None:
+    def _show_round(self, round_number: int | None) -> None:
         if round_number is None:
             if self._rounds is not None:
                 self._bars.remove_task(self._rounds)
                 self._rounds = None
             return
+        total = self._following.rounds
         if self._rounds is None:
-            total = self._following.rounds
             self._rounds = self._bars.add_task("rounds", total=total, where="", figures="", left="")
         self._bars.update(
             self._rounds,
-            completed=round_number - 1 if completed is None else completed,
-            where=f"{round_number} of {self._following.rounds}",
+            completed=round_number - 1,
+            where=f"{round_number:,} of {total:,}" if total else f"{round_number:,}",
             left=left(self._following.rounds_left_s(round_number)),
         )
 
     def _tick(self, title: str, text: str, seconds: float) -> None:
-        self._bars.console.print(f"[green]✓[/] [bold]{title}[/]  {text}  [dim]{duration(seconds)}[/]")
+        self._bars.console.print(
+            f"[green]✓[/] [bold]{title:{_TITLE_WIDTH}}[/] {text} [dim]{duration(seconds)}[/]"
+        )
 
     def _tell_replayed(self) -> None:
         if self._following.replayed and not self._told_replayed:

@@ -11,7 +11,7 @@ from maskloom.services.cli.options import AsJson
 
 
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="A recipe, to see its values.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A recipe, to see its values.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the recipes, or every value of one."""

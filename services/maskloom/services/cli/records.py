@@ -32,9 +32,9 @@ def recipe_name(recipe: dict[str, Any]) -> str:
 
 def _record(connection: Connection, run: Run) -> dict[str, Any]:
     name, changes = recipes.closest(recipes.RECIPE.validate_python(run.recipe))
-    taken = steps.of_run(connection, run.id)
-    groups = [len(record.output["groups"]) for record in taken if record.kind == Sample.kind]
-    networks = [record.output["digest"] for record in taken if record.kind == Train.kind]
+    sampled = steps.newest_output(connection, run.id, Sample.kind)
+    trained = steps.newest_output(connection, run.id, Train.kind)
+    taken, seconds = steps.totals(connection, run.id)
     final = runs.final_checkpoint(connection, run.id)
     held = leases.current(connection, runs.lease_name(run.id))
     evaluations = steps.evaluations_of(connection, run.id)
@@ -48,12 +48,12 @@ def _record(connection: Connection, run: Run) -> dict[str, Any]:
         "created_at": run.created_at,
         "labelled": run.labelled.size,
         "pool": run.pool.size,
-        "rounds": groups[0] if groups else 0,
+        "rounds": len(sampled["groups"]) if sampled else 0,
         "rounds_done": runs.rounds_done(connection, run.id),
         "final_checkpoint": final,
-        "newest_checkpoint": networks[-1] if networks else None,
-        "counts": {**runs.counts(connection, run.id), "steps": len(taken)},
-        "seconds": sum(record.seconds for record in taken),
+        "newest_checkpoint": trained["digest"] if trained else None,
+        "counts": {**runs.counts(connection, run.id), "steps": taken},
+        "seconds": seconds,
         "measures": _measures(evaluations, run, final),
         "evaluations": [
             {

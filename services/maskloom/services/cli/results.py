@@ -49,7 +49,9 @@ def evaluate(
 
 def predict(
     run: RunId,
-    images: Annotated[str, typer.Argument(help="A folder of PNG or JPEG slices, or an s3:// URL.")],
+    images: Annotated[
+        str, typer.Argument(metavar="IMAGES", help="A folder of PNG or JPEG slices, or an s3:// URL.")
+    ],
     *,
     out: Annotated[Path, typer.Option(help="Folder for masks/, soft/ and predictions.csv.")],
     as_json: AsJson = False,

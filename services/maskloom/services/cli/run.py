@@ -10,7 +10,7 @@ from maskloom.services.cli.options import AsJson, Dataset, Detach, RunId, Worker
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="What to do: see `maskloom recipes`.")],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="What to do: see `maskloom recipes`.")],
     *,
     dataset: Dataset,
     seed: Annotated[int, typer.Option(help="Another seed is another run.")] = 0,

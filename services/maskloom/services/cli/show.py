@@ -62,7 +62,7 @@ def _tell_run(console: Console, record: dict[str, Any]) -> None:
         ("steps", f"{counts['steps']:,} done in {duration(record['seconds'])}"),
         (
             "masks",
-            f"{counts['labels']:,} made, {counts['kept']:,} of {counts['gated']:,} let through by the gate",
+            f"{counts['labels']:,} made; {counts['kept']:,} of {counts['gated']:,} passed the gate",
         ),
         ("network", record["final_checkpoint"] or record["newest_checkpoint"] or "none yet"),
     ]

@@ -35,6 +35,8 @@ def follow(platform: Platform, run: Run) -> RunStatus:
     """Show the run until nobody drives it any more; returns how it ended."""
     console = people()
     status = RunStatus.INTERRUPTED
+    if console.is_terminal:
+        console.print(f"run {run.id}; Ctrl-C ends the watching, not the run", style="dim")
     with showing(console) as observer:
         doing: tuple[str, int | None] | None = None
         for number, look in enumerate(_looks(platform, run)):

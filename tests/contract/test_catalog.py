@@ -1,0 +1,333 @@
+"""The catalog's schema and its connection: what PostgreSQL refuses, and what survives its death."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from maskloom.platform.catalog.database import MIGRATIONS, Database
+from maskloom.platform.catalog.schema import FACT_TABLES, metadata
+from maskloom.platform.embedded import EmbeddedPostgres
+from maskloom.platform.errors import CatalogUnavailable
+from support.proxies import Answer, BreakingProxy
+from support.servers import postgres_processes
+from support.stage import postmaster
+
+ROWS = """
+insert into blobs (digest, size_bytes, media_type) values ('image', 1, 'image/png'), ('mask', 1, 'image/png'), ('net', 1, 'x');
+insert into datasets (name, classes) values ('d', '{infection}');
+insert into slices (dataset, digest, split, volume, position, name, width, height, bits, perceptual_hash)
+    values ('d', 'image', 'unlabelled', 'v', 0, 'a.png', 1, 1, 8, 0), ('d', 'mask', 'test', 'v', 1, 'b.png', 1, 1, 8, 0);
+insert into quarantine (dataset, split, source, blob, reason) values ('d', 'test', 'c.png', null, 'broken');
+insert into dataset_versions (digest, dataset, parent, size) values ('pool', 'd', null, 1);
+insert into dataset_version_items (version, slice, dataset, split, label) values ('pool', 'image', 'd', 'unlabelled', null);
+insert into runs (id, recipe, dataset, seed, labelled, pool) values ('r', '{}', 'd', 1, 'pool', 'pool');
+insert into run_events (run, kind, detail) values ('r', 'started', '{}');
+insert into attempts (step, run, epoch, holder) values ('s', 'r', 1, '{}');
+insert into attempt_errors (attempt, error) values (1, 'oh');
+insert into steps (key, kind, identity, output, attempt) values ('s', 'train', '{}', '{}', 1);
+insert into run_steps (run, step, round, seconds) values ('r', 's', 1, 1.5);
+insert into checkpoints (digest, step, size_bytes) values ('net', 's', 1);
+insert into label_versions (digest, dataset, slice, split, kind, mask, step, checkpoint, scores)
+    values ('label', 'd', 'image', 'unlabelled', 'pseudo', 'mask', 's', 'net', '{}');
+insert into gate_decisions (step, label, gate, kept, reason) values ('s', 'label', 'none', true, 'kept');
+insert into evaluations (step, checkpoint, dataset, split, measures) values ('s', 'net', 'd', 'test', '{}');
+insert into leases (name, epoch, holder, expires_at, note) values ('step/s', 1, '{}', 'infinity', '{}');
+"""
+"""At least one row for each table of the first version of the schema."""
+
+CONSTRAINTS = """
+select conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) from pg_constraint
+where connamespace = 'public'::regnamespace and conrelid <> coalesce(to_regclass('alembic_version'), 0)
+union all select indexdef from pg_indexes where schemaname = 'public' and tablename <> 'alembic_version'
+union all select table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable || coalesce(column_default, '')
+    || is_identity from information_schema.columns where table_schema = 'public' and table_name <> 'alembic_version'
+order by 1
+"""
+
+INSERT = text(
+    "insert into blobs (digest, size_bytes, media_type) values (:digest, 1, 'x') on conflict do nothing"
+)
+
+
+@pytest.fixture(params=["embedded", "server"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database: of the embedded PostgreSQL, and of one that somebody else runs."""
+    if request.param == "server":
+        yield request.getfixturevalue("catalog_url")
+        return
+    embedded = EmbeddedPostgres(request.getfixturevalue("maskloom_home"))
+    yield embedded.ensure()
+    embedded.release()
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """A catalog with the newest schema."""
+    made = Database(lambda: url)
+    made.migrate()
+    yield made
+    made.close()
+
+
+def test_migrations_give_the_schema_that_the_code_has(database: Database, url: str) -> None:
+    with database.connection() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        migrated = connection.scalars(text(CONSTRAINTS)).all()
+        connection.execute(text("drop schema public cascade"))
+        connection.execute(text("create schema public"))
+        metadata.create_all(connection)
+        assert connection.scalars(text(CONSTRAINTS)).all() == migrated
+
+
+@pytest.mark.parametrize(
+    "revision", [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
+)
+def test_old_rows_survive(revision: str, catalog_url: str) -> None:
+    database = Database(lambda: catalog_url)
+    database.transaction(lambda connection: upgrade(connection, "0001"))
+    database.transaction(lambda connection: connection.execute(text(ROWS)))
+    before = database.transaction(contents)
+    assert all(before.values()), "every table has a row"
+    database.transaction(lambda connection: upgrade(connection, revision))
+    database.migrate()
+    after = database.transaction(contents)
+    for table, rows in before.items():
+        for row, kept in zip(rows, after[table], strict=True):
+            assert row.items() <= kept.items()
+    database.close()
+
+
+def upgrade(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def contents(connection: Connection) -> dict[str, list[dict[str, object]]]:
+    """Every row, by table, as PostgreSQL writes it in JSON."""
+    tables = connection.scalars(text("select tablename from pg_tables where schemaname = 'public'")).all()
+    return {
+        table: list(connection.scalars(text(f"select to_jsonb(t) from {table} t order by to_jsonb(t)::text")))
+        for table in tables
+    }
+
+
+def test_processes_that_migrate_at_once_do_not_disturb_each_other(catalog_url: str) -> None:
+    code = (
+        "import sys; from maskloom.platform.catalog.database import Database;"
+        "database = Database(lambda: sys.argv[1]); sys.stdin.readline(); database.migrate(); database.close()"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, catalog_url],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    database = Database(lambda: catalog_url)
+    assert set(database.transaction(contents)) == {*FACT_TABLES, "leases", "alembic_version"}
+    database.close()
+
+
+@pytest.mark.parametrize("change", ["update {} set at = at", "delete from {}", "truncate {} cascade"])
+def test_facts_are_never_changed(change: str, database: Database) -> None:
+    database.transaction(lambda connection: connection.execute(text(ROWS)))
+    before = database.transaction(contents)
+    for table in FACT_TABLES:
+        with pytest.raises(DBAPIError, match="facts are inserted, never changed"):
+            database.transaction(
+                lambda connection, table=table: connection.execute(text(change.format(table)))
+            )
+    assert database.transaction(contents) == before
+
+
+@pytest.mark.parametrize("kind", ["pseudo", "accepted", "corrected"])
+@pytest.mark.parametrize("split", ["test", "unlabelled"])
+def test_a_test_slice_gets_expert_labels_only(kind: str, split: str, catalog_url: str) -> None:
+    database = filled(catalog_url)
+    label = (
+        "insert into label_versions (digest, dataset, slice, split, kind, mask, step, checkpoint, scores) "
+        f"values ('new', 'd', 'mask', '{split}', '{kind}', 'mask', 's', 'net', '{{}}')"
+    )
+    with pytest.raises(IntegrityError, match="test_slices_have_expert_labels_only|fk_label_versions"):
+        database.transaction(lambda connection: connection.execute(text(label)))
+    expert = label.replace(f"'{kind}'", "'expert'").replace("'unlabelled'", "'test'")
+    database.transaction(lambda connection: connection.execute(text(expert)))
+    database.close()
+
+
+@pytest.mark.parametrize("split", ["test", "labelled", "unlabelled"])
+def test_a_test_slice_never_enters_a_dataset_version(split: str, catalog_url: str) -> None:
+    database = filled(catalog_url)
+    item = (
+        "insert into dataset_version_items (version, slice, dataset, split, label) "
+        f"values ('pool', 'mask', 'd', '{split}', null)"
+    )
+    with pytest.raises(IntegrityError, match="test_slices_are_never_trained_on|fk_dataset_version_items"):
+        database.transaction(lambda connection: connection.execute(text(item)))
+    database.close()
+
+
+def test_a_slice_keeps_its_split(catalog_url: str) -> None:
+    database = filled(catalog_url)
+    again = (
+        "insert into slices (dataset, digest, split, volume, position, name, width, height, bits, perceptual_hash) "
+        "values ('d', 'mask', 'unlabelled', 'v', 1, 'b.png', 1, 1, 8, 0)"
+    )
+    with pytest.raises(IntegrityError, match="pk_slices"):
+        database.transaction(lambda connection: connection.execute(text(again)))
+    database.close()
+
+
+def filled(url: str) -> Database:
+    database = Database(lambda: url)
+    database.migrate()
+    database.transaction(lambda connection: connection.execute(text(ROWS)))
+    return database
+
+
+def test_an_error_of_the_work_rolls_back_and_is_not_retried(database: Database) -> None:
+    runs = 0
+
+    def work(connection: Connection) -> None:
+        nonlocal runs
+        runs += 1
+        connection.execute(INSERT, {"digest": "x"})
+        raise ValueError("wrong")
+
+    with pytest.raises(ValueError, match="wrong"):
+        database.transaction(work)
+    assert runs == 1
+    assert database.transaction(contents)["blobs"] == []
+
+
+@pytest.mark.parametrize("moment", ["before a statement", "before the commit"])
+def test_a_transaction_survives_the_death_of_the_server(moment: str, maskloom_home: Path) -> None:
+    embedded = EmbeddedPostgres(maskloom_home)
+    database = Database(embedded.ensure)
+    database.migrate()
+    runs = 0
+
+    def work(connection: Connection) -> int:
+        nonlocal runs
+        runs += 1
+        if runs == 1 and moment == "before a statement":
+            kill_server(maskloom_home)
+        connection.execute(INSERT, {"digest": "x"})
+        if runs == 1 and moment == "before the commit":
+            kill_server(maskloom_home)
+        return runs
+
+    assert database.transaction(work) == 2
+    assert [row["digest"] for row in database.transaction(contents)["blobs"]] == ["x"]
+    database.close()
+    embedded.release()
+
+
+@pytest.mark.parametrize("answer", ["passed on", "lost"])
+@pytest.mark.parametrize("server", ["killed", "alive"])
+def test_a_transaction_survives_a_loss_at_commit(server: str, answer: Answer, maskloom_home: Path) -> None:
+    embedded = EmbeddedPostgres(maskloom_home)
+    embedded.ensure()
+    between = maskloom_home / "between"
+    between.mkdir()
+    proxy = BreakingProxy((maskloom_home / "postgres").resolve() / "data" / ".s.PGSQL.5432", between)
+
+    def url() -> str:
+        embedded.ensure()
+        return f"postgresql+psycopg2://maskloom@/postgres?host={between}&port=5432"
+
+    database = Database(url)
+    database.migrate()
+    for number in range(3):
+        proxy.break_next(
+            (lambda: kill_server(maskloom_home)) if server == "killed" else (lambda: None), answer=answer
+        )
+        database.transaction(lambda connection, n=number: connection.execute(INSERT, {"digest": f"{n}"}))
+    assert proxy.broken == 3
+    assert sorted(str(row["digest"]) for row in database.transaction(contents)["blobs"]) == ["0", "1", "2"]
+    database.close()
+    proxy.close()
+    embedded.release()
+
+
+def test_a_server_that_stays_away_is_told_of(catalog_url: str) -> None:
+    nowhere = catalog_url.replace(catalog_url.split("@")[1].split("/", maxsplit=1)[0], "127.0.0.1:1")
+    database = Database(lambda: nowhere, patience_s=0.5)
+    with pytest.raises(CatalogUnavailable, match="does not answer") as caught:
+        database.transaction(contents)
+    assert "refused" in str(caught.value)
+    assert "MASKLOOM_DATABASE_URL" in caught.value.hint
+    assert "test-password" not in str(caught.value) + caught.value.hint
+
+
+def test_a_wrong_database_is_told_of_at_once(catalog_url: str) -> None:
+    database = Database(lambda: catalog_url + "_not")
+    with pytest.raises(CatalogUnavailable, match="does not exist"):
+        database.transaction(contents)
+
+
+def test_closing_ends_the_wait_for_a_lost_server(catalog_url: str) -> None:
+    database = Database(lambda: catalog_url.replace("@127.0.0.1:", "@127.0.0.1:1"), patience_s=3600)
+    refused: list[BaseException] = []
+
+    def wait() -> None:
+        with pytest.raises(CatalogUnavailable) as caught:
+            database.transaction(contents)
+        refused.append(caught.value)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    time.sleep(0.5)
+    database.close()
+    waiting.join(timeout=30)
+    assert len(refused) == 1
+
+
+def test_a_lost_connection_is_replaced(catalog_url: str) -> None:
+    database = Database(lambda: catalog_url)
+    database.migrate()
+    administrator = create_engine(catalog_url, isolation_level="AUTOCOMMIT")
+    with administrator.connect() as connection:
+        connection.execute(
+            text(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+        )
+    administrator.dispose()
+    assert database.transaction(contents)["blobs"] == []
+    database.close()
+
+
+def kill_server(home: Path) -> None:
+    """kill -9 the embedded PostgreSQL, and wait until its last process is gone."""
+    process = postmaster(home)
+    if process is not None:
+        process.kill()
+    while postgres_processes(home):
+        time.sleep(0.01)
