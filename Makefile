@@ -21,7 +21,7 @@ demo: setup  ## Run the whole job on synthetic chest CT, and say where the repor
 	@$(BIN)/maskloom demo
 
 test: setup  ## Run the unit, contract and integration tests
-	$(PYTEST) -n auto -m "not faults" tests/unit tests/contract tests/integration
+	$(PYTEST) -n auto tests/unit tests/contract tests/integration
 
 lint: setup  ## Check style, types and the direction of imports
 	$(BIN)/ruff check
@@ -36,7 +36,7 @@ format: setup  ## Write the code as `lint` wants it
 check: lint test  ## What CI runs: lint and test
 
 test-faults: setup  ## Kill everything everywhere; the outcome goes to docs/benchmarks/faults.md (hours)
-	$(PYTEST) -m faults --timeout=7200 tests/faults
+	$(BIN)/python tests/faults/campaign.py --moments 30 --report docs/benchmarks/faults.md
 
 test-e2e: setup  ## Run the commands as a user would, the demo included
 	$(PYTEST) --timeout=3600 tests/e2e

@@ -170,7 +170,7 @@ def page(figures: dict[str, Any]) -> str:
     lines = [
         "# Training and labelling by `maskloom.models` alone",
         "",
-        f"`make bench-gpu` on {figures['date']}: {figures['device']}, torch {torch.__version__}, "
+        f"`make bench-gpu` on {figures['date']}: {figures['device']}, torch {torch.__version__},",
         f"{torch.get_num_threads()} threads, load average {figures['load']:.1f}. Random pixels, random weights.",
         '"Plain" is the same network as a straightforward program would train and run it: eager float32, NCHW.',
         "",
@@ -198,9 +198,9 @@ def page(figures: dict[str, Any]) -> str:
             "",
             "## The paper's schedule",
             "",
-            f"A batch of 16 at its three scales takes {projection['batch_s']:.3f} s; the {PUBLISHED_OPTIMISER_STEPS:,} "
-            f"optimiser steps of stage 2 would take {projection['hours']:.1f} hours. Published: at least "
-            f"{PUBLISHED_HOURS} hours.",
+            f"A batch of 16 at its three scales takes {projection['batch_s']:.3f} s; the {PUBLISHED_OPTIMISER_STEPS:,}",
+            f"optimiser steps of stage 2 would take {projection['hours']:.1f} hours.",
+            f"Published: at least {PUBLISHED_HOURS} hours.",
         ]
     return "\n".join(lines) + "\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -26,13 +26,18 @@ class BreakingProxy:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / ".s.PGSQL.5432"))
         self._listener.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
 
     def break_next(self, at_commit: Callable[[], None], *, answer: Answer) -> None:
         """At the next COMMIT: pass it on, call `at_commit`, and let the server's answer reach the client, or be lost."""
         self._answer, self._at_commit = answer, at_commit
 
     def close(self) -> None:
+        """Take no more connections, and wait until those there are have ended."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
         self._listener.close()
 
     def _accept(self) -> None:
@@ -41,35 +46,48 @@ class BreakingProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.socket(socket.AF_UNIX)
+            thread = threading.Thread(target=self._serve, args=(client,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as server:
             try:
                 server.connect(str(self._server))
             except OSError:
-                client.close()
-                continue
+                return
             lost = threading.Event()
-            for source, target, commits in ((client, server, True), (server, client, False)):
-                threading.Thread(
-                    target=self._pass_on, args=(source, target, commits, lost), daemon=True
-                ).start()
+            answers = threading.Thread(target=self._answers, args=(server, client, lost))
+            answers.start()
+            self._questions(client, server, lost)
+            answers.join()
 
-    def _pass_on(
-        self, source: socket.socket, target: socket.socket, commits: bool, lost: threading.Event
-    ) -> None:
+    def _questions(self, client: socket.socket, server: socket.socket, lost: threading.Event) -> None:
+        with ending(client, server):
+            while data := client.recv(65536):
+                if self._at_commit is None or b"COMMIT" not in data:
+                    server.sendall(data)
+                    continue
+                at_commit, self._at_commit = self._at_commit, None
+                self.broken += 1
+                if self._answer == "lost":
+                    lost.set()
+                server.sendall(data)
+                at_commit()
+
+    def _answers(self, server: socket.socket, client: socket.socket, lost: threading.Event) -> None:
+        with ending(client, server):
+            while data := server.recv(65536):
+                if lost.is_set():
+                    return  # it has answered the COMMIT, and the client never hears of it
+                client.sendall(data)
+
+
+@contextlib.contextmanager
+def ending(*ends: socket.socket) -> Iterator[None]:
+    """When one side has gone, the other goes too."""
+    with contextlib.suppress(OSError):
+        yield
+    for end in ends:
         with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                at_commit = self._at_commit
-                if commits and at_commit is not None and b"COMMIT" in data:
-                    self._at_commit = None
-                    self.broken += 1
-                    if self._answer == "lost":
-                        lost.set()
-                    target.sendall(data)
-                    at_commit()
-                elif not commits and lost.is_set():
-                    break  # the answer to COMMIT has come, and the client never hears of it
-                else:
-                    target.sendall(data)
-        for end in (source, target):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+            end.shutdown(socket.SHUT_RDWR)
