@@ -6,6 +6,7 @@ and leaves no state to share.
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ from pathlib import Path
 import pytest
 
 from support.servers import S3_KEY, S3_SECRET, PostgresServer, S3Server, remove_home, short_folder
+
+# As in maskloom's actors: several tests at a time share the cores, and spinning threads would take them from each other. Set
+# before anything imports torch, and inherited by every process that a test starts.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(scope="session")

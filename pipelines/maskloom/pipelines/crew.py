@@ -193,10 +193,10 @@ class Crew:
         return self._start(Labeller, 0)
 
     def _start(self, actor: type, rank: int) -> Any:
-        cores = (psutil.cpu_count(logical=False) or psutil.cpu_count() or 1) if self._local else 0
+        cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
         settings = WorkerSettings(
             objects_url=self._platform.objects.url,
-            threads=max(1, cores // self._workers),
+            threads=max(1, cores // self._workers) if self._local else None,
             rank=rank,
             world=self._workers,
             save_every_s=SAVE_STATE_EVERY_S,

@@ -105,7 +105,8 @@ class WorkerSettings:
     """What an actor needs to know of its place. None of it is part of a step's identity."""
 
     objects_url: str
-    threads: int
+    threads: int | None
+    """Threads to compute with; None takes every core of the actor's own machine."""
     rank: int = 0
     world: int = 1
     save_every_s: float = 45.0

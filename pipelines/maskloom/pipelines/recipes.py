@@ -2,7 +2,7 @@
 
 `semi-inf-net` has the paper's figures (Fan et al., IEEE TMI 39(8), 2020) without the published program's mistakes, which are
 options where that makes sense: `bce=published`, `schedule=published`, `epochs_one_short=true`, `prediction.stretch=true`.
-`semi-inf-net-quick` and `supervised` are ours, for two CPU cores (docs/benchmarks/real-data.md says how they were chosen).
+`semi-inf-net-quick` and `supervised` are ours, for two CPU cores.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class GateParameters:
     """Which pseudo labels may be trained on."""
 
     kind: Literal["none", "confidence", "area"] = "none"
-    uncertainty: float = 0.7
+    uncertainty: float = 0.4
     """`confidence`: keep labels with at most this uncertainty (0 sure .. 1 unsure)."""
     quantile: float = 0.05
     """`area`: keep a lesion whose share of the slice lies between this quantile of the expert masks' shares and its mirror

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import psutil
 import torch
 from safetensors.torch import load as read_safetensors
 from safetensors.torch import save as write_safetensors
@@ -19,7 +20,7 @@ from maskloom.platform.objects.store import ObjectStore
 
 def prepare(settings: WorkerSettings) -> torch.device:
     """The device of this actor. Call it in each thread that computes: OpenMP counts threads per caller."""
-    torch.set_num_threads(settings.threads)
+    torch.set_num_threads(settings.threads or psutil.cpu_count(logical=False) or 1)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
