@@ -98,6 +98,14 @@ def test_ingest_says_what_is_in_and_what_is_not(shell: Shell, images: Path) -> N
     assert [bad["source"] for bad in again.json["set_aside"]][:2] == ["empty.png", "letter_00.jpg"]
 
 
+def test_names_are_shown_as_they_are(shell: Shell, images: Path) -> None:
+    (images / "a[b] [red].png").touch()
+    said = shell("ingest", images, "--dataset", "[/b] [red]", "--split", "unlabelled")
+    assert said.code == 0
+    assert "[/b] [red], split unlabelled: 3 new slices" in said.out
+    assert "  a[b] [red].png: The file is empty" in said.out
+
+
 def test_strict_ingest_fails_when_something_was_set_aside(shell: Shell, images: Path) -> None:
     strict = ("ingest", images, "--dataset", "strict", "--split", "unlabelled", "--strict")
     assert shell(*strict).code == 1

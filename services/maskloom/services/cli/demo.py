@@ -19,6 +19,7 @@ RECIPE = "semi-inf-net-quick"
 SETTINGS = [
     "prediction.size=128",
     "sampler.group_size=40",
+    "gate.kind=area",  # after so short a training no network is confident
     *(f"{stage}.size=128" for stage in ("supervised", "fine_tune", "pretrain", "final")),
     "supervised.steps=120",
     "fine_tune.steps=40",
@@ -70,7 +71,7 @@ def demo() -> None:
 
 
 def _head(console: Console, title: str) -> None:
-    console.print(f"\n[bold cyan]{title}[/]")
+    console.print(f"\n{title}", style="bold cyan")
 
 
 def _made(folder: Path, console: Console) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from maskloom.pipelines import drive
 from maskloom.pipelines.work import Stop, Stopped
@@ -47,15 +48,15 @@ def announce(platform: Platform, run: Run, console: Console, *, is_new: bool) ->
     what = f"{recipe_name(run.recipe)} on {run.dataset}, seed {run.seed}: {experts}, {pool} to label"
     status = platform.database.transaction(lambda connection: runs.status(connection, run.id))
     verb = {RunStatus.FINISHED: "has finished already:", RunStatus.RUNNING: "runs:"}.get(status, "goes on:")
-    console.print(f"run [bold]{run.id}[/] {'is new:' if is_new else verb} {what}", highlight=False)
+    console.print(Text.assemble("run ", (run.id, "bold"), f" {'is new:' if is_new else verb} {what}"))
 
 
-def drive_and_show(platform: Platform, run: Run, workers: int, console: Console) -> drive.Finished:
-    """`drive.drive` with progress on `console`."""
+def drive_and_show(platform: Platform, run: Run, workers: int, console: Console) -> None:
+    """`drive.drive` with progress on `console`. Exits 130 when it is stopped on the way."""
     stop = _SpokenStop(console)
     try:
         with drive.stopping_on_signals(stop), showing(console) as observer:
-            return drive.drive(platform, run, workers=workers, observer=observer, stop=stop)
+            drive.drive(platform, run, workers=workers, observer=observer, stop=stop)
     except Stopped:
         console.print(
             f"run {run.id} was {stop.reason}; everything so far is kept. Resume it with "
@@ -95,7 +96,7 @@ def tell_result(console: Console, record: dict[str, Any]) -> None:
         )
     )
     if record["measures"]:
-        console.print("\n[bold]on the test slices[/]")
+        console.print("\non the test slices", style="bold")
         console.print(measures_table(record["measures"]))
 
 

@@ -75,10 +75,13 @@ def ingest(
 
 def tell(console: Console, intake: Intake, report: IngestReport) -> None:
     """Say what an ingest did, and what it set aside and why."""
+    from rich.text import Text
+
     from maskloom.services.cli.output import count
 
     news = f"{count(report.added, 'new slice')}, {count(report.labels_added, 'new mask')}"
-    console.print(f"[bold]{intake.dataset}[/], split {intake.split}: {news}, {report.known:,} known before")
+    said = f", split {intake.split}: {news}, {report.known:,} known before"
+    console.print(Text.assemble((intake.dataset, "bold"), said))
     if not report.added + report.known + len(report.set_aside):
         console.print("There is no file to take in.", style="yellow")
     if report.set_aside:
@@ -91,6 +94,6 @@ def tell(console: Console, intake: Intake, report: IngestReport) -> None:
 
 def _tell_first(console: Console, lines: list[str]) -> None:
     for line in lines[:_SHOWN]:
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}")
     if len(lines) > _SHOWN:
         console.print(f"  and {len(lines) - _SHOWN:,} more: `--json` names them all")

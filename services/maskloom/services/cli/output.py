@@ -18,10 +18,11 @@ _LOG_WIDTH = 140
 
 def people(*, as_json: bool = False) -> Console:
     """Where people read: standard output, or standard error when standard output carries JSON."""
-    console = Console(stderr=as_json, highlight=False)
+    # Names of files and data sets are shown as they are, whatever brackets they have.
+    console = Console(stderr=as_json, highlight=False, markup=False)
     if not console.is_terminal:
         # In a log a line stays a line, however long, and tables do not squeeze into 80 columns.
-        console = Console(stderr=as_json, highlight=False, soft_wrap=True, width=_LOG_WIDTH)
+        console = Console(stderr=as_json, highlight=False, markup=False, soft_wrap=True, width=_LOG_WIDTH)
     return console
 
 

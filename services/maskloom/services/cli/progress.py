@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
 
 from maskloom.pipelines import work
 from maskloom.services.cli.following import Following, figures, in_round, left, outcome
@@ -73,7 +74,7 @@ class Lines:
     def _say(self, round_number: int | None, text: str) -> None:
         place = self._following.place(round_number)
         now = datetime.now().astimezone().strftime("%H:%M:%S")
-        self._console.print(f"{now}  {place + '  ' if place else ''}{text}", markup=False)
+        self._console.print(f"{now}  {place + '  ' if place else ''}{text}")
         self._spoke = time.monotonic()
 
 
@@ -163,13 +164,15 @@ class Live:
         )
 
     def _tick(self, title: str, text: str, seconds: float) -> None:
+        title = f"{title:{_TITLE_WIDTH}} "
         self._bars.console.print(
-            f"[green]✓[/] [bold]{title:{_TITLE_WIDTH}}[/] {text} [dim]{duration(seconds)}[/]"
+            Text.assemble(("✓ ", "green"), (title, "bold"), f"{text} ", (duration(seconds), "dim"))
         )
 
     def _tell_replayed(self) -> None:
         if self._following.replayed and not self._told_replayed:
-            self._bars.console.print(f"[green]✓[/] {count(self._following.replayed, 'step')} done before")
+            said = f"{count(self._following.replayed, 'step')} done before"
+            self._bars.console.print(Text.assemble(("✓ ", "green"), said))
         self._told_replayed = True
 
     def _end_step(self) -> None:

@@ -41,7 +41,7 @@ def evaluate(
     if as_json:
         print_json(measured)
         return
-    console.print(f"[bold]run {one.id} on the {split} slices of {dataset} ({measured.count})[/]")
+    console.print(f"run {one.id} on the {split} slices of {dataset} ({measured.count})", style="bold")
     console.print(measures_table(measured.estimates))
     if split == "labelled" and dataset == one.dataset:
         console.print("The network was trained on these very slices: the figures flatter it.", style="yellow")
@@ -93,7 +93,7 @@ def predict(
     if bad:
         console.print(f"\n{count(len(bad), 'image')} set aside:", style="yellow")
         for prediction in bad[:20]:
-            console.print(f"  {prediction.image}: {prediction.problem}", markup=False)
+            console.print(f"  {prediction.image}: {prediction.problem}")
         if len(bad) > 20:
             console.print(f"  and {len(bad) - 20:,} more, in predictions.csv")
 

@@ -70,12 +70,12 @@ def _tell_run(console: Console, record: dict[str, Any]) -> None:
     for evaluation in record["evaluations"]:
         which = "" if evaluation["checkpoint"] == record["final_checkpoint"] else ", an earlier network"
         where = f"{evaluation['split']} slices of {evaluation['dataset']} ({evaluation['slices']}){which}"
-        console.print(f"\n[bold]on the {where}[/]")
+        console.print(f"\non the {where}", style="bold")
         console.print(measures_table(evaluation["measures"]))
     if record["errors"]:
-        console.print(f"\n[bold]{count(len(record['errors']), 'failed attempt')}[/]")
+        console.print(f"\n{count(len(record['errors']), 'failed attempt')}", style="bold")
         for error in record["errors"][-5:]:
-            console.print(f"  {error['at'][:19]}  {error['error']}", style="red", markup=False)
+            console.print(f"  {error['at'][:19]}  {error['error']}", style="red")
 
 
 def _status(record: dict[str, Any]) -> str:
@@ -151,7 +151,7 @@ def _tell_story(console: Console, one: Slice, story: list[MaskRecord], networks:
     if not story:
         console.print("\nIt has no mask in this run.")
     else:
-        console.print(f"\n[bold]{count(len(story), 'mask')}, oldest first[/]")
+        console.print(f"\n{count(len(story), 'mask')}, oldest first", style="bold")
     in_force = max(story, key=lambda mask: (mask.kind.precedence, story.index(mask)), default=None)
     for mask in story:
         console.print()
