@@ -23,8 +23,7 @@ from maskloom.platform.catalog.schema import FACT_TABLES, metadata
 from maskloom.platform.embedded import EmbeddedPostgres
 from maskloom.platform.errors import CatalogUnavailable
 from support.proxies import Answer, BreakingProxy
-from support.servers import postgres_processes
-from support.stage import postmaster
+from support.stage import postmaster, until_gone
 
 ROWS = """
 insert into blobs (digest, size_bytes, media_type) values ('image', 1, 'image/png'), ('mask', 1, 'image/png'), ('net', 1, 'x');
@@ -327,9 +326,8 @@ def test_a_lost_connection_is_replaced(catalog_url: str) -> None:
 
 
 def kill_server(home: Path) -> None:
-    """kill -9 the embedded PostgreSQL, and wait until its last process is gone."""
+    """kill -9 the embedded PostgreSQL, and wait until it is gone."""
     process = postmaster(home)
-    if process is not None:
-        process.kill()
-    while postgres_processes(home):
-        time.sleep(0.01)
+    assert process is not None
+    process.kill()
+    until_gone([process])

@@ -24,6 +24,8 @@ from maskloom.platform.errors import CatalogUnavailable
 T = TypeVar("T")
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+_REFUSALS = ("does not exist", "authentication failed", "no pg_hba.conf entry", "not permitted to log in")
+"""What PostgreSQL says to a wrong MASKLOOM_DATABASE_URL, when it speaks English: no use in waiting."""
 _MIGRATION_LOCK = 7_220_451  # any constant: serialises processes that bring one schema up to date
 
 
@@ -96,6 +98,9 @@ class Database:
 
 
 def _is_lost(error: BaseException) -> bool:
+    """Whether it is worth another try: the server is away, not merely of another opinion."""
+    if any(refusal in str(error) for refusal in _REFUSALS):
+        return False
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
     return isinstance(error, psycopg2.OperationalError)
