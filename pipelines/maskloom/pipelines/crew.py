@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 BATCHES_PER_TASK = 4
 SAVE_STATE_EVERY_S = 45.0
 SAVE_LABELS_EVERY_S = 20.0
+_TRAINER = "maskloom.pipelines.workers.trainer:Trainer"
+_LABELLER = "maskloom.pipelines.workers.labeller:Labeller"
 _POLL_S = 0.1
 _STOP_PATIENCE_S = 2.5
 
@@ -112,7 +114,7 @@ class Crew:
         import ray  # noqa: PLC0415
         from ray.exceptions import RayActorError  # noqa: PLC0415
 
-        results = [trainer.train.remote(job, saved) for trainer in self._gang]
+        results = [cluster.call(trainer, "train", job, saved) for trainer in self._gang]
         try:
             unfinished = results
             while unfinished:
@@ -135,7 +137,7 @@ class Crew:
     def _look(self, job: TrainJob, saved: str | None, work: Work) -> str | None:
         import ray  # noqa: PLC0415
 
-        status = ray.get(self._gang[0].status.remote(job.key))
+        status = ray.get(cluster.call(self._gang[0], "status", job.key))
         if status is None:
             return saved
         work.report(
@@ -150,7 +152,7 @@ class Crew:
             return
         import ray  # noqa: PLC0415
 
-        ray.get([trainer.stop.remote() for trainer in self._gang])
+        ray.get([cluster.call(trainer, "stop") for trainer in self._gang])
         ready, _ = ray.wait(results, num_returns=len(results), timeout=_STOP_PATIENCE_S)
         if len(ready) < len(results):
             # In a step longer than people wait: what was saved before is what the next start goes on from.
@@ -163,7 +165,7 @@ class Crew:
 
         for trainer in self._gang:
             try:
-                ray.get(trainer.status.remote(""), timeout=5)
+                ray.get(cluster.call(trainer, "status", ""), timeout=5)
             except (RayActorError, ray.exceptions.GetTimeoutError):
                 return True
         return False
@@ -171,13 +173,11 @@ class Crew:
     def _make_gang(self, stop: Stop) -> None:
         import ray  # noqa: PLC0415
 
-        with stop.at_once():  # Ray starts, and torch is loaded
-            from maskloom.pipelines.workers.trainer import Trainer  # noqa: PLC0415
-
-            self._gang = [self._start(Trainer, rank) for rank in range(self._workers)]
+        with stop.at_once():  # Ray starts
+            self._gang = [self._start(_TRAINER, rank) for rank in range(self._workers)]
         rendezvous = self._rendezvous(self._gang[0]) if self._workers > 1 else None
         try:
-            unmet = [trainer.join.remote(rendezvous) for trainer in self._gang]
+            unmet = [cluster.call(trainer, "join", rendezvous) for trainer in self._gang]
             while unmet:
                 # They load torch first, which takes longer than people wait after a Ctrl-C.
                 stop.check()
@@ -188,11 +188,9 @@ class Crew:
             raise _GangLost(str(error).splitlines()[0]) from error
 
     def _make_labeller(self) -> Any:
-        from maskloom.pipelines.workers.labeller import Labeller  # noqa: PLC0415 - loads torch
+        return self._start(_LABELLER, 0)
 
-        return self._start(Labeller, 0)
-
-    def _start(self, actor: type, rank: int) -> Any:
+    def _start(self, actor: str, rank: int) -> Any:
         cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
         settings = WorkerSettings(
             objects_url=self._platform.objects.url,
@@ -223,7 +221,7 @@ class Crew:
     def _rendezvous(self, first: Any) -> str:
         """Where the ranks meet: a file on one machine, where nothing then listens beyond loopback; else a port of rank 0."""
         if not self._local:
-            return str(cluster.result(first.open_rendezvous.remote()))
+            return str(cluster.result(cluster.call(first, "open_rendezvous")))
         folder = self._platform.settings.home / "rendezvous"
         folder.mkdir(parents=True, exist_ok=True)
         return (folder / uuid.uuid4().hex).as_uri()

@@ -1,11 +1,12 @@
 """Ray: connect when first needed, place long-lived actors, replace those that die.
 
-Without an address Ray starts inside this process, for this process only, with a token of its own: some of its ports listen on
-every interface, and the token keeps others out. Actors are caches of what the object store holds; any of them may die.
+Without an address Ray starts inside this process, for this process only: its ports are on loopback, and ask for a token of
+its own besides. Actors are caches of what the object store holds; any of them may die.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import secrets
@@ -38,10 +39,15 @@ class Cluster:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         # Its remarks on dead workers go to standard output otherwise, into the midst of ours.
         os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+        # One failed task ends a step; that its neighbours failed too is no second message.
+        os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
         if address is None:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             # As Ray has it on desktops: a cluster of this machine alone, whose ports are on 127.0.0.1, every one of them.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        else:
+            # Somebody listens there when Ray asks (`_knock`): who does not answer three times refuses our token.
+            os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "3")
 
     def connect(self) -> None:
         """Start or join the cluster. Raises ClusterUnavailable."""
@@ -86,13 +92,17 @@ class Cluster:
 
         return float(ray.cluster_resources().get("GPU", 0))
 
-    def start(self, actor: type, arguments: Sequence[Any], *, gpus: float) -> Any:
-        """A new actor of class `actor`. It takes several calls at a time, so that it can be asked while it works."""
+    def start(self, actor: str, arguments: Sequence[Any], *, gpus: float) -> Any:
+        """A new actor, holding an object of the class `module:name`.
+
+        It takes several calls at a time (`call`), so that it can be asked while it works.
+        """
         self.connect()
         import ray  # noqa: PLC0415
 
         options = {"num_cpus": 0.5, "num_gpus": gpus, "max_concurrency": 4, "max_restarts": 0}
-        return ray.remote(actor).options(**options).remote(*arguments)
+        named = type(actor.partition(":")[2], (_Actor,), {})  # what `ps` will show
+        return ray.remote(named).options(**options).remote(actor, arguments)
 
     def close(self) -> None:
         """Leave the cluster; actors of this process end."""
@@ -118,6 +128,22 @@ def _knock(address: str) -> None:
             hint="Start the Ray head, or correct the address (host:port of its GCS), or unset it to run Ray inside "
             "maskloom.",
         ) from error
+
+
+class _Actor:
+    """Makes its object in its own process: loading torch takes a driver seconds that it need not spend."""
+
+    def __init__(self, path: str, arguments: Sequence[Any]) -> None:
+        module, _, name = path.partition(":")
+        self._held = getattr(importlib.import_module(module), name)(*arguments)
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        return getattr(self._held, method)(*arguments)
+
+
+def call(actor: Any, method: str, *arguments: Any) -> Any:
+    """Ask an actor; a reference to its answer."""
+    return actor.call.remote(method, *arguments)
 
 
 def result(reference: Any) -> Any:
@@ -164,7 +190,7 @@ def run_tasks(
         while waiting and min(load) < 2:
             place = load.index(min(load))
             task = waiting.pop()
-            running[getattr(actors[place], method).remote(tasks[task])] = (task, place)
+            running[call(actors[place], method, tasks[task])] = (task, place)
             load[place] += 1
         ready, _ = ray.wait(list(running), timeout=_POLL_S)
         check()
