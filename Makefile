@@ -45,7 +45,7 @@ bench: setup  ## Measure speed on this machine; the outcome goes to docs/benchma
 	$(BENCH)
 
 bench-gpu: setup  ## Measure training and labelling by the networks alone, on the GPU if there is one
-	$(BENCH).bench_gpu docs/benchmarks/gpu.md
+	$(BENCH).bench_gpu docs/benchmarks
 
 bench-real: setup  ## Measure quality on COVID-SemiSeg; the outcome goes to docs/benchmarks (hours)
 	$(BENCH).real_data

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from bench import labelling, rounds
+from bench.machine import processor
 
 OUT = Path(__file__).parents[2] / "docs/benchmarks/single-machine.md"
 
@@ -71,12 +72,6 @@ def page(figures: dict[str, Any], label_rows: list[dict[str, Any]]) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def processor() -> str:
-    """The processor's name."""
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return names[0].partition(":")[2].strip() if names else platform.processor()
 
 
 if __name__ == "__main__":

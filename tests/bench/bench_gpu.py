@@ -1,6 +1,6 @@
 """`make bench-gpu`: training and labelling by `maskloom.models` alone, on the GPU if there is one, else on the CPU.
 
-`python tests/bench/bench_gpu.py OUT.md` writes the page there and the same figures beside it as OUT.json. Ratios are of
+It writes `models-cuda.md` or `models-cpu.md` into a folder, and the same figures beside it as JSON. Ratios are of
 medians, taken in turns within one process, against a straightforward eager float32 program on the same device.
 """
 
@@ -11,7 +11,6 @@ import datetime
 import importlib.util
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.machine import processor
 from maskloom.models.inference import Predictor
 from maskloom.models.infnet import build
 from maskloom.models.losses import edge_of
@@ -207,15 +207,13 @@ def page(figures: dict[str, Any]) -> str:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("out", type=Path, help="the Markdown page to write; OUT.json is written beside it")
-    out = arguments.parse_args().out
+    arguments.add_argument("folder", type=Path, help="where to write models-cuda.md or models-cpu.md")
+    out = arguments.parse_args().folder / f"models-{DEVICE.type}.md"
     cuda = DEVICE.type == "cuda"
     repeats = 15 if cuda else 3
     figures: dict[str, Any] = {
         "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
-        "device": torch.cuda.get_device_name()
-        if cuda
-        else f"{platform.processor() or platform.machine()} CPU",
+        "device": torch.cuda.get_device_name() if cuda else processor(),
         "training": [train(4, repeats), train(16, repeats if cuda else 1)],
         "labelling": [label(RES2NET, 352, repeats), label(LITE0, 224, repeats)],
     }

@@ -82,7 +82,7 @@ _QUICK_AUGMENT = AugmentParameters(
 _QUICK = TrainingParameters(
     steps=400,
     batch_size=10,
-    size=256,
+    size=320,
     scale_choice="one",
     optimiser="adamw",
     learning_rate=5e-4,
@@ -93,7 +93,7 @@ _QUICK = TrainingParameters(
     precision="bf16",
 )
 _QUICK_NETWORK = NetworkParameters(intensity="percentile")
-_QUICK_PREDICTION = PredictionParameters(size=256, flip=True, precision="bf16")
+_QUICK_PREDICTION = PredictionParameters(size=320, flip=True, engine="auto", precision="bf16")
 
 RECIPES: dict[str, Recipe] = {
     "semi-inf-net": SemiInfNet(
