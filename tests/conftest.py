@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.servers import S3_KEY, S3_SECRET, PostgresServer, S3Server, remove_home, short_folder
+from support.stage import Stage, staged
 
 # As in maskloom's actors: several tests at a time share the cores, and spinning threads would take them from each other. Set
 # before anything imports torch, and inherited by every process that a test starts.
@@ -65,3 +66,10 @@ def maskloom_home() -> Iterator[Path]:
     home = short_folder()
     yield home
     remove_home(home)
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    """A small real run, prepared to be copied and broken, and what it leaves when nothing breaks."""
+    with staged() as prepared:
+        yield prepared

@@ -86,7 +86,7 @@ def test_a_run_tells_a_line_for_each_step(finished: Said, run: str) -> None:
         "final labels",
         "evaluation",
     ]
-    assert "mean Dice" in finished.out
+    assert "Mean Dice" in finished.out
     assert f"maskloom report {run}" in finished.out
 
 

@@ -51,10 +51,7 @@ class Driver:
     def _listen(self) -> None:
         assert self.process.stdout
         for line in self.process.stdout:
-            if line.startswith("{"):
-                self.events.append((time.monotonic(), json.loads(line)))
-            else:
-                print("NOT JSON", repr(line), flush=True)
+            self.events.append((time.monotonic(), json.loads(line)))
 
     def _collect(self) -> None:
         assert self.process.stderr
@@ -65,6 +62,9 @@ class Driver:
         code = self.process.wait(PATIENCE_S)
         for thread in self._threads:
             thread.join()
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe
+            pipe.close()
         return code
 
     def told(self, wanted: Callable[[dict[str, Any]], bool], since: float = 0.0) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import reduce
 from typing import Any, Literal, get_type_hints
@@ -118,6 +119,25 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
+_RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("epochs", "steps", "batch_size", "expert_repeat", "group_size", "channels"), (1, 10**9)),
+    "size": (32, 4096),
+    "scales": (0.1, 4),
+    "learning_rate": (1e-9, 1),
+    "weight_decay": (0, 1),
+    "clip": (0, 1e6),
+    "average": (0, 0.99999),
+    "uncertainty": (0, 1),
+    "quantile": (0, 0.49),
+    "gamma": (1, 10),
+    "brightness": (0, 1),
+    "contrast": (0, 1),
+    "rotate_degrees": (0, 180),
+    "zoom": (0, 0.9),
+}
+"""The smallest and the largest value, by the last part of a key."""
+
+
 def named(name: str) -> Recipe:
     """The recipe called `name`. Raises SettingsError that names the nearest one."""
     if name not in RECIPES:
@@ -163,29 +183,22 @@ def closest(recipe: Recipe) -> tuple[str, dict[str, Any]]:
 
 
 def check(recipe: Recipe) -> None:
-    """Raise SettingsError when values do not go together."""
+    """Raise SettingsError when a value is out of its range, or values do not go together."""
+    for key, value in values(recipe).items():
+        low, high = _RANGES.get(key.rpartition(".")[2], (-math.inf, math.inf))
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, int | float) and not low <= number <= high:  # NaN is in no range
+                raise SettingsError(f"{key} is {value}", hint=f"It lies between {low:g} and {high:g}.")
+        if key.endswith(".size") and value % 32:
+            raise SettingsError(f"{key} is {value}", hint="It must be a multiple of 32, such as 352.")
     for stage, training in stages(recipe).items():
         if (training.epochs is None) == (training.steps is None):
             raise SettingsError(
                 f"{stage} needs either epochs or steps",
                 hint=f"For instance --set {stage}.epochs=null --set {stage}.steps=400.",
             )
-        if training.size % 32 or training.size <= 0:
-            raise SettingsError(
-                f"{stage}.size is {training.size}", hint="It must be a positive multiple of 32, such as 352."
-            )
-        for name in ("epochs", "steps", "batch_size", "expert_repeat"):
-            value = getattr(training, name)
-            if value is not None and value < 1:
-                raise SettingsError(f"{stage}.{name} is {value}", hint="It must be at least 1.")
-        if not training.scales or min(training.scales) <= 0:
-            raise SettingsError(
-                f"{stage}.scales is {training.scales}", hint="Scales are positive, such as [1.0]."
-            )
-    if recipe.prediction.size % 32 or recipe.prediction.size <= 0:
-        raise SettingsError("prediction.size must be a positive multiple of 32", hint="For instance 352.")
-    if isinstance(recipe, SemiInfNet) and recipe.sampler.group_size < 1:
-        raise SettingsError("sampler.group_size must be at least 1", hint="The paper takes 5.")
+        if not training.scales:
+            raise SettingsError(f"{stage}.scales is empty", hint="Without other scales it is [1.0].")
 
 
 def stages(recipe: Recipe) -> dict[str, TrainingParameters]:

@@ -15,10 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from maskloom.pipelines import recipes
+from maskloom.pipelines.measures import MEASURES, in_order, measure_name
 from maskloom.pipelines.out_folder import write_file
 from maskloom.pipelines.report import figures, gallery
 from maskloom.pipelines.report.reading import Assessment, RunFacts, read
-from maskloom.pipelines.report.words import MEASURES, STEPS, breakable, count, duration, thousands
+from maskloom.pipelines.report.words import STEPS, breakable, count, duration, thousands
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.facts import Run, Split
 
@@ -113,7 +114,7 @@ def _tiles(facts: RunFacts) -> list[Tile]:
             if name in assessment.measured.estimates:
                 estimate = assessment.measured.estimates[name]
                 interval = f"95 % interval {estimate['low']:.2f} to {estimate['high']:.2f}"
-                tiles.append(Tile(name=MEASURES[name][0], value=f"{estimate['value']:.3f}", note=interval))
+                tiles.append(Tile(name=measure_name(name), value=f"{estimate['value']:.3f}", note=interval))
     drawn = f"{thousands(len(facts.experts))} by experts, {thousands(len(facts.pseudo))} by the network"
     seconds = sum(step.seconds for step in facts.steps)
     tiles.append(Tile(name="Slices with a mask", value=thousands(len(facts.masks)), note=drawn))
@@ -123,14 +124,15 @@ def _tiles(facts: RunFacts) -> list[Tile]:
 
 def _measure_rows(assessment: Assessment) -> list[MeasureRow]:
     estimates = assessment.measured.estimates
-    ordered = [name for name in MEASURES if name in estimates]
     rows = []
-    for name in ordered + sorted(set(estimates) - set(ordered)):
+    for name in in_order(estimates):
         value, low, high = (estimates[name][key] for key in ("value", "low", "high"))
         share = name not in {"hd95", "false_lesions"} and high <= 1
-        title, meaning = MEASURES.get(name, (name.replace("_", " "), ""))
+        meaning = MEASURES[name][1] if name in MEASURES else ""
         bar = (100 * low, 100 * value, 100 * high) if share else None
-        rows.append(MeasureRow(name=title, meaning=meaning, value=value, low=low, high=high, bar=bar))
+        rows.append(
+            MeasureRow(name=measure_name(name), meaning=meaning, value=value, low=low, high=high, bar=bar)
+        )
     return rows
 
 

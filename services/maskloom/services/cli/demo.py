@@ -18,6 +18,7 @@ DATASET = "demo"
 RECIPE = "semi-inf-net-quick"
 SETTINGS = [
     "prediction.size=128",
+    "prediction.engine=torch",  # OpenVINO compiles each network for longer than it then saves on so few slices
     "sampler.group_size=40",
     "gate.kind=area",  # after so short a training no network is confident
     *(f"{stage}.size=128" for stage in ("supervised", "fine_tune", "pretrain", "final")),

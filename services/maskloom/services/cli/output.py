@@ -12,6 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from maskloom.pipelines.measures import in_order, measure_name
+
 _INTERVAL_DIGITS = 3
 _LOG_WIDTH = 140
 
@@ -61,38 +63,11 @@ def listing(*columns: str, right: Iterable[str] = ()) -> Table:
 def measures_table(measures: Mapping[str, Mapping[str, float]]) -> Table:
     """A row a measure: its value and its 95 % interval."""
     table = listing("measure", "value", "95 % interval", right=("value",))
-    for name in sorted(measures, key=_place):
+    for name in in_order(measures):
         estimate = measures[name]
         value, low, high = (f"{estimate[key]:.{_INTERVAL_DIGITS}f}" for key in ("value", "low", "high"))
         table.add_row(measure_name(name), value, f"{low} to {high}")
     return table
-
-
-_MEASURE_NAMES = {
-    "mean_dice": "mean Dice",
-    "max_dice": "max Dice",
-    "dice": "Dice at 0.5",
-    "mean_sensitivity": "mean sensitivity",
-    "sensitivity": "sensitivity at 0.5",
-    "mean_specificity": "mean specificity",
-    "specificity": "specificity at 0.5",
-    "s_measure": "S-measure",
-    "e_measure": "E-measure",
-    "mae": "MAE",
-    "hd95": "HD95 in pixels",
-    "lesion_recall": "lesion recall",
-    "false_lesions": "false lesions a slice",
-}
-
-
-def _place(measure: str) -> int:
-    known = list(_MEASURE_NAMES)
-    return known.index(measure) if measure in known else len(known)
-
-
-def measure_name(key: str) -> str:
-    """A measure as readers know it."""
-    return _MEASURE_NAMES.get(key, key.replace("_", " "))
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,43 @@
+"""The short form of `make test-faults`: real networks in real Ray actors, each part killed, and what comes of it compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.stage import VICTIMS, Stage
+from support.trials import Trial, at_moment, ctrl_c, driver_at_points, others_at_points
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def same(trials: Iterator[Trial]) -> int:
+    """How many trials there were, all of which ended the same."""
+    done = list(trials)
+    assert [(trial.where, trial.problems) for trial in done if trial.problems] == []
+    return len(done)
+
+
+def test_a_driver_killed_at_every_point_of_labelling(stage: Stage) -> None:
+    assert same(driver_at_points(stage, "label")) == 5
+
+
+@pytest.mark.parametrize(
+    ("victim", "kind"), [("trainer", "train"), ("labeller", "label"), ("postgres", "train")]
+)
+def test_another_part_killed_at_every_point_of_a_step(stage: Stage, victim: str, kind: str) -> None:
+    assert same(others_at_points(stage, victim, kind)) > 1
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_a_part_killed_in_the_midst(stage: Stage, victim: str) -> None:
+    trial = at_moment(stage, victim, stage.seconds / 2)
+    assert trial is not None
+    assert trial.problems == ()
+
+
+def test_ctrl_c_ends_within_seconds_and_the_run_resumes(stage: Stage) -> None:
+    trial = ctrl_c(stage, stage.seconds / 2)
+    assert trial is not None
+    assert trial.problems == ()
