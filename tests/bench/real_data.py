@@ -10,7 +10,6 @@ import argparse
 import datetime
 import json
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from maskloom.pipelines.steps.evaluate import Measured
 from maskloom.pipelines.steps.ingest import Intake, ingest
 from maskloom.pipelines.work import Progress, Stop
 from maskloom.platform.bootstrap import Platform, open_platform
+from maskloom.platform.catalog import steps
 from maskloom.platform.facts import Split
 from maskloom.platform.objects.sources import FolderSource, open_source
 from maskloom.platform.settings import Settings
@@ -92,23 +92,22 @@ def take_in(platform: Platform) -> None:
 def equal_steps(semi: SemiInfNet, rounds: int) -> Recipe:
     """The supervised recipe with as many optimiser steps as `semi` takes in `rounds` rounds."""
     stages = [semi.supervised, *[semi.fine_tune] * rounds, semi.pretrain, semi.final]
-    steps = sum(stage.steps or 0 for stage in stages)
-    return recipes.with_settings(recipes.named("supervised"), [f"supervised.steps={steps}"])
+    count = sum(stage.steps or 0 for stage in stages)
+    return recipes.with_settings(recipes.named("supervised"), [f"supervised.steps={count}"])
 
 
 def run(platform: Platform, name: str, recipe: Recipe, seed: int) -> dict[str, Any]:
     created, _ = drive.create(platform, recipe, "covid", seed)
     watch = Watch()
     print(f"== {name}, seed {seed}: run {created.id}", flush=True)
-    began = time.monotonic()
     drive.drive(platform, created, workers=1, observer=watch, stop=Stop())
-    minutes = (time.monotonic() - began) / 60
+    _, seconds = platform.database.transaction(lambda connection: steps.totals(connection, created.id))
     assert watch.measured is not None
     rows = json.loads(platform.objects.get(watch.measured.details))
     for row in rows:
         del row["slice"]
     return {
-        "name": name, "seed": seed, "rounds": watch.rounds, "minutes": minutes,
+        "name": name, "seed": seed, "rounds": watch.rounds, "minutes": seconds / 60,
         "estimates": watch.measured.estimates, "slices": [SliceMeasures(**row) for row in rows],
     }  # fmt: skip
 

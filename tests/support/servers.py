@@ -21,6 +21,7 @@ from urllib.error import URLError
 import minio
 import psutil
 import psycopg2
+from sqlalchemy import create_engine, text
 from urllib3.exceptions import HTTPError
 
 from maskloom.platform.postgres_place import prepare_place
@@ -189,6 +190,16 @@ class S3Server:
         for name, port in self._ports.items():
             Path(f"/tmp/seaweedfs-{name}-grpc-{port + 10_000}.sock").unlink(missing_ok=True)
         shutil.rmtree(self._folder)
+
+
+def scalar(url: str, query: str) -> object:
+    """The first column of the first row that a query on its own connection gives."""
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return connection.scalar(text(query))
+    finally:
+        engine.dispose()
 
 
 def free_ports(count: int) -> list[int]:

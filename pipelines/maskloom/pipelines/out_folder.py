@@ -50,9 +50,17 @@ def exported_folder(out: Path, run: str, parts: frozenset[str]) -> Iterator[tupl
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file so that readers see the old or the new one in full. Raises OutputUnwritable."""
+    """Write a file so that readers see the old or the new one in full. Raises OutputUnwritable.
+
+    A device or a pipe, such as /dev/stdout, is written into; a symbolic link keeps pointing to the file.
+    """
+    path = path.resolve()
     if path.is_dir():
         raise OutputUnwritable(f"{path} is a folder", hint=f"Name a file, such as {path / 'report.html'}.")
+    if path.exists() and not path.is_file():
+        with writing(path):
+            path.write_bytes(data)
+        return
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,8 +84,10 @@ def writing(out: Path) -> Iterator[None]:
 
 
 def _is_earlier_export(out: Path, run: str, parts: frozenset[str]) -> bool:
-    if out.is_file():
-        raise OutputUnwritable(f"{out} is a file", hint="Give a folder that is empty or does not exist yet.")
+    if out.exists() and not out.is_dir():
+        raise OutputUnwritable(
+            f"{out} is no folder", hint="Give a folder that is empty or does not exist yet."
+        )
     names = {path.name for path in out.iterdir()} if out.is_dir() else set()
     if not names:
         return False
