@@ -22,8 +22,10 @@ from maskloom.pipelines.export.run_folder import (
     ExportedSlice,
     ExportSummary,
     Format,
+    OnProgress,
     export,
     provenance,
+    silent,
     write_below,
 )
 from maskloom.platform.bootstrap import Platform
@@ -38,14 +40,16 @@ Entry = tuple[dict[str, Any], list[dict[str, Any]]]
 """An image and its instances, still without their numbers."""
 
 
-def export_coco(platform: Platform, run: Run, out: Path) -> ExportSummary:
+def export_coco(platform: Platform, run: Run, out: Path, on_progress: OnProgress = silent) -> ExportSummary:
     """`images/SPLIT/NAME.*`, and `instances.json` whose `file_name`s are below `images/`.
 
     Raises NothingToDo for a run without masks, and OutputUnwritable.
     """
     classes = platform.database.transaction(lambda connection: slices.classes(connection, run.dataset))
     collect = partial(_collect, f"{run.dataset}, labelled by maskloom run {run.id}", classes)
-    return export(platform, run, out, Format(parts=(_INSTANCES,), convert=_convert, collect=collect))
+    return export(
+        platform, run, out, Format(parts=(_INSTANCES,), convert=_convert, collect=collect), on_progress
+    )
 
 
 def _convert(_folder: Path, item: ExportedSlice) -> Entry:

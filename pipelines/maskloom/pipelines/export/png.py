@@ -12,8 +12,10 @@ from maskloom.pipelines.export.run_folder import (
     ExportedSlice,
     ExportSummary,
     Format,
+    OnProgress,
     export,
     provenance,
+    silent,
     write_below,
 )
 from maskloom.pipelines.history import MaskRecord
@@ -25,12 +27,14 @@ _TABLE = "provenance.csv"
 _COLUMNS = ["image_file", "mask_file", *(field.name for field in fields(MaskRecord))]
 
 
-def export_png(platform: Platform, run: Run, out: Path) -> ExportSummary:
+def export_png(platform: Platform, run: Run, out: Path, on_progress: OnProgress = silent) -> ExportSummary:
     """`images/SPLIT/NAME.*`, `masks/SPLIT/NAME.png` (0 and 255), and `provenance.csv` with a row a mask.
 
     Raises NothingToDo for a run without masks, and OutputUnwritable.
     """
-    return export(platform, run, out, Format(parts=("masks", _TABLE), convert=_convert, collect=_collect))
+    return export(
+        platform, run, out, Format(parts=("masks", _TABLE), convert=_convert, collect=_collect), on_progress
+    )
 
 
 def _convert(folder: Path, item: ExportedSlice) -> dict[str, Any]:

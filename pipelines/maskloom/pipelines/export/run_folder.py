@@ -10,7 +10,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -32,6 +32,9 @@ from maskloom.platform.imaging.formats import SLICE_SUFFIXES, decode_grey8, dete
 from maskloom.platform.imaging.masks import binary
 
 T = TypeVar("T")
+
+OnProgress = Callable[[int, int], None]
+"""Told how many slices of how many are done."""
 
 BATCH = 16
 THREADS = 4
@@ -74,7 +77,13 @@ class Format(Generic[T]):
     """Called once with the folder and what `convert` returned, by split, volume and position."""
 
 
-def export(platform: Platform, run: Run, out: Path, form: Format[T]) -> ExportSummary:
+def silent(done: int, total: int) -> None:
+    """Progress that nobody wants to know of."""
+
+
+def export(
+    platform: Platform, run: Run, out: Path, form: Format[T], on_progress: OnProgress
+) -> ExportSummary:
     """Export a run in some format; `out` appears in full or not at all.
 
     Raises NothingToDo for a run without masks, and OutputUnwritable.
@@ -84,7 +93,7 @@ def export(platform: Platform, run: Run, out: Path, form: Format[T]) -> ExportSu
         raise NothingToDo(f"run {run.id} has no masks to export", hint=f"maskloom resume {run.id}")
     parts = frozenset({"images", MANIFEST, NETWORK, *form.parts})
     with exported_folder(out, run.id, parts) as (folder, replaced):
-        _export_slices(platform, records, folder, form)
+        _export_slices(platform, records, folder, form, on_progress)
         network = platform.database.transaction(lambda connection: runs.final_checkpoint(connection, run.id))
         if network is not None:
             write_below(folder, NETWORK, platform.objects.get(network))
@@ -101,7 +110,13 @@ def export(platform: Platform, run: Run, out: Path, form: Format[T]) -> ExportSu
     return summary
 
 
-def _export_slices(platform: Platform, records: Sequence[MaskRecord], folder: Path, form: Format[T]) -> None:
+def _export_slices(
+    platform: Platform,
+    records: Sequence[MaskRecord],
+    folder: Path,
+    form: Format[T],
+    on_progress: OnProgress,
+) -> None:
     names = file_names(records)
 
     def export_batch(batch: Sequence[MaskRecord]) -> list[T]:
@@ -111,10 +126,15 @@ def _export_slices(platform: Platform, records: Sequence[MaskRecord], folder: Pa
             for record, image, mask in zip(batch, blobs, blobs[len(batch) :], strict=False)
         ]
 
+    def counted(done: Iterable[list[T]]) -> Iterator[T]:
+        for index, converted in enumerate(chain.from_iterable(done), start=1):
+            on_progress(index, len(records))
+            yield converted
+
     threads = ThreadPoolExecutor(THREADS)
     try:
         batches = [records[start : start + BATCH] for start in range(0, len(records), BATCH)]
-        form.collect(folder, chain.from_iterable(threads.map(export_batch, batches)))
+        form.collect(folder, counted(threads.map(export_batch, batches)))
     finally:
         threads.shutdown(cancel_futures=True)
 

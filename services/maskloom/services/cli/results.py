@@ -111,15 +111,17 @@ def export(
     from maskloom.pipelines import drive
     from maskloom.pipelines.export import FORMATS
     from maskloom.platform.bootstrap import open_platform
+    from maskloom.services.cli.bars import counting
     from maskloom.services.cli.output import count, people, print_json
 
+    console = people(as_json=as_json)
     with open_platform() as platform:
         one = drive.find(platform, run)
-        summary = FORMATS[form](platform, one, out)
+        with counting(console, "exporting") as on_progress:
+            summary = FORMATS[form](platform, one, out, on_progress)
     if as_json:
         print_json(summary)
         return
-    console = people()
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in summary.by_kind.items())
     console.print(
         f"{count(summary.slices, 'slice')} in {summary.folder} ({kinds}; {summary.empty:,} without lesion)"
