@@ -172,10 +172,13 @@ def values(recipe: Recipe) -> dict[str, Any]:
 
 
 def closest(recipe: Recipe) -> tuple[str, dict[str, Any]]:
-    """The name of the recipe that `recipe` was made of, and the values that `--set` gave it."""
+    """The name of the recipe that `recipe` was made of, and the values that `--set` gave it.
+
+    An engine that a run has settled for in place of `auto` is no change.
+    """
     own = values(recipe)
     changes = {
-        name: {key: value for key, value in own.items() if values(known)[key] != value}
+        name: {key: value for key, value in own.items() if values(known)[key] not in {value, "auto"}}
         for name, known in RECIPES.items()
         if type(known) is type(recipe)
     }

@@ -105,3 +105,12 @@ def test_a_wrong_recipe_is_named_with_the_nearest_right_one() -> None:
     with pytest.raises(SettingsError) as error:
         recipes.named("semi-infnet-quick")
     assert "semi-inf-net-quick" in error.value.hint
+
+
+def test_an_engine_that_a_run_settled_for_is_no_change() -> None:
+    quick = recipes.named("semi-inf-net-quick")
+    assert quick.prediction.engine == "auto"
+    settled = recipes.with_settings(quick, ["prediction.engine=openvino"])
+    assert recipes.closest(settled) == ("semi-inf-net-quick", {})
+    changed = recipes.with_settings(settled, ["final_labels=refused"])
+    assert recipes.closest(changed) == ("semi-inf-net-quick", {"final_labels": "refused"})
