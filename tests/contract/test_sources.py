@@ -12,7 +12,7 @@ import pytest
 
 from maskloom.platform.errors import ObjectStoreUnavailable, SettingsError, SourceUnreadable
 from maskloom.platform.objects.bucket import Bucket
-from maskloom.platform.objects.sources import BucketSource, Source, open_source
+from maskloom.platform.objects.sources import MAX_FILE_BYTES, BucketSource, Source, open_source
 from support.servers import BUCKET, S3Server, free_ports
 
 FILES = {
@@ -65,7 +65,7 @@ def test_more_objects_than_one_answer_of_s3_holds(s3_server: S3Server) -> None:
     assert open_source(s3_server.url(root)).names() == names
 
 
-def test_links_are_followed_once_and_only_files_are_listed(tmp_path: Path) -> None:
+def test_links_are_followed_once_and_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     elsewhere, images = tmp_path / "elsewhere", tmp_path / "images"
     elsewhere.mkdir()
     images.mkdir()
@@ -76,7 +76,26 @@ def test_links_are_followed_once_and_only_files_are_listed(tmp_path: Path) -> No
     (images / "round and round").symlink_to(images)
     (images / "dangling.png").symlink_to(tmp_path / "nothing")
     os.mkfifo(images / "pipe.png")
-    assert open_source(str(images)).names() == ["far again.png", "linked/far.png", "near.png"]
+    source = open_source(str(images))
+    readable = ["far again.png", "linked/far.png", "near.png"]
+    assert source.names() == sorted(["dangling.png", "pipe.png", *readable])
+    assert [source.read(name) for name in readable] == [b"far", b"far", b"near"]
+    for name, reason in (("dangling.png", "a broken link"), ("pipe.png", "a pipe")):
+        with pytest.raises(SourceUnreadable, match=reason):
+            source.read(name)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 2**20)
+    with pytest.raises(SourceUnreadable, match="257 MiB"):
+        open_source(str(tmp_path)).read("huge.png")
+
+
+@pytest.mark.parametrize("path", ["", "  "])
+def test_an_empty_path_is_not_the_folder_one_is_in(path: str) -> None:
+    with pytest.raises(SettingsError, match="empty"):
+        open_source(path)
 
 
 def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:

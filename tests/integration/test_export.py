@@ -147,7 +147,7 @@ def test_exporting_again_replaces_and_gives_the_same(painted: Painted, tmp_path:
     out = tmp_path / "exported"
     first = export_png(painted.platform, painted.run, out)
     before = contents(out)
-    next((out / "masks" / "labelled").iterdir()).write_bytes(b"spoilt")
+    next((out / "masks" / "labelled").iterdir()).unlink()
 
     second = export_png(painted.platform, painted.run, out)
 
@@ -175,10 +175,22 @@ def test_an_export_with_somebodys_file_in_it_is_left_alone(painted: Painted, tmp
     export_png(painted.platform, painted.run, tmp_path / "exported")
     (tmp_path / "exported" / "my_results.csv").write_text("precious")
 
-    with pytest.raises(OutputUnwritable, match=r"also my_results\.csv"):
+    with pytest.raises(OutputUnwritable, match=r"since: my_results\.csv"):
         export_png(painted.platform, painted.run, tmp_path / "exported")
 
     assert (tmp_path / "exported" / "my_results.csv").read_text() == "precious"
+
+
+def test_an_export_that_somebody_corrected_is_left_alone(painted: Painted, tmp_path: Path) -> None:
+    export_png(painted.platform, painted.run, tmp_path / "exported")
+    first, second = sorted((tmp_path / "exported" / "masks").rglob("*.png"))[:2]
+    first.write_bytes(b"a better mask")
+    second.write_bytes(b"another")
+
+    with pytest.raises(OutputUnwritable, match=rf"since: .*{first.name} and 1 more"):
+        export_png(painted.platform, painted.run, tmp_path / "exported")
+
+    assert first.read_bytes() == b"a better mask"
 
 
 def test_another_runs_export_is_left_alone(painted: Painted, tmp_path: Path) -> None:
@@ -223,7 +235,7 @@ from maskloom.platform.errors import OutputUnwritable
 
 home = Path(sys.argv[1])
 try:
-    with exported_folder(home / "out", "run", frozenset()) as (folder, _):
+    with exported_folder(home / "out", "run") as (folder, _):
         for number in range(100):
             (folder / str(number)).write_bytes(bytes(2**20))
 except OutputUnwritable as error:
@@ -252,7 +264,7 @@ import os, signal, sys
 from pathlib import Path
 from maskloom.pipelines.out_folder import exported_folder
 
-with exported_folder(Path(sys.argv[1]), "run", frozenset()) as (folder, _):
+with exported_folder(Path(sys.argv[1]), "run") as (folder, _):
     (folder / "images").mkdir()
     (folder / "images" / "half").write_bytes(b"written")
     os.kill(os.getpid(), signal.SIGKILL)

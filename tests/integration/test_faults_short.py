@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.stage import VICTIMS, Stage
+from support.stage import VICTIMS, Driver, Stage
 from support.trials import Trial, at_moment, ctrl_c, driver_at_points, others_at_points
 
 pytestmark = pytest.mark.timeout(900)
@@ -41,3 +41,16 @@ def test_ctrl_c_ends_within_seconds_and_the_run_resumes(stage: Stage) -> None:
     trial = ctrl_c(stage, stage.seconds / 2)
     assert trial is not None
     assert trial.problems == ()
+
+
+def test_sigterm_stops_as_cleanly_while_actors_work(stage: Stage) -> None:
+    """Ray would end the process in its own way: it is what systemd, Docker and Kubernetes send."""
+    with stage.copy() as home:
+        driver = Driver(home, stage.run)
+        assert driver.told(lambda event: event["event"] == "progress")
+        driver.process.terminate()
+        driver.wait()
+        assert driver.events[-1][1]["type"] == "Stopped", driver.errors
+        again = Driver(home, stage.run)
+        assert again.wait() == 0, again.errors
+        assert stage.verdict(home) == []

@@ -263,3 +263,40 @@ def damage(data: bytes, generator: random.Random) -> bytes:
         case _:
             broken[: generator.randint(1, 40)] = generator.randbytes(generator.randint(1, 40))
     return bytes(broken)
+
+
+def test_whoever_goes_back_to_an_earlier_mask_gets_it(platform: Platform, tmp_path: Path) -> None:
+    save(tmp_path / "images/p_0.png", picture(0))
+    in_force = []
+    for rows in (12, 20, 12, 12):
+        save(tmp_path / "masks/p_0.png", lesion(rows=rows))
+        report = take(platform, tmp_path / "images", Split.LABELLED, tmp_path / "masks")
+        (label,) = platform.database.transaction(
+            lambda c: labels.expert_labels(c, "lungs", Split.LABELLED)
+        ).values()
+        in_force.append((report.labels_added, label.scores["area"]))
+    assert in_force == [(1, 12 / 48), (1, 20 / 48), (1, 12 / 48), (0, 12 / 48)]
+
+
+def test_a_mask_that_two_images_could_mean_is_neithers(platform: Platform, tmp_path: Path) -> None:
+    save(tmp_path / "images/p_0.png", picture(0))
+    save(tmp_path / "images/p_0.jpg", picture(1))
+    save(tmp_path / "images/p_1.png", picture(2))
+    for name in ("p_0.png", "p_1.png", "p_1.bmp"):
+        save(tmp_path / "masks" / name, lesion())
+    report = take(platform, tmp_path / "images", Split.LABELLED, tmp_path / "masks")
+    assert stored(platform) == []
+    assert "p_0.jpg and p_0.png would share the mask p_0.png" in reasons(report)["p_0.png"]
+    assert "more than one mask, p_1.bmp and p_1.png" in reasons(report)["p_1.png"]
+
+
+def test_broken_links_are_set_aside_and_what_programs_strew_about_is_not_looked_at(
+    platform: Platform, tmp_path: Path
+) -> None:
+    save(tmp_path / "p_0.png", picture(0))
+    save(tmp_path / ".ipynb_checkpoints/p_0-checkpoint.png", picture(0))
+    (tmp_path / "p_1.png").symlink_to(tmp_path / "moved away.png")
+    report = take(platform, tmp_path, Split.UNLABELLED)
+    assert stored(platform) == ["p_0.png"]
+    assert list(reasons(report)) == ["p_1.png"]
+    assert "broken link" in reasons(report)["p_1.png"]

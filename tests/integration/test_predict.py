@@ -28,7 +28,8 @@ from maskloom.platform.settings import Settings
 from support.images import grey_slice, saved
 
 RECIPE = recipes.with_settings(
-    recipes.named("supervised"), ["prediction.size=64", "prediction.batch_size=4", "network.weights=random"]
+    recipes.named("supervised"),
+    ["prediction.size=64", "prediction.batch_size=4", "prediction.engine=torch", "network.weights=random"],
 )
 NOTHING = DatasetVersion(digest="0" * 64, dataset="none", parent=None, size=0)
 
@@ -161,3 +162,17 @@ def test_a_stop_is_obeyed(platform: Platform, model: Trained, tmp_path: Path) ->
     with pytest.raises(Stopped):
         drawn(platform, model, FolderSource(images), tmp_path / "out", stop)
     assert not (tmp_path / "out" / "predictions.csv").exists()
+
+
+def test_masks_that_an_expert_drew_are_not_written_over(
+    platform: Platform, model: Trained, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(saved(grey_slice(), "PNG"))
+    (tmp_path / "masks" / "a.png").write_bytes(b"drawn by hand")
+    with pytest.raises(OutputUnwritable, match="not from an earlier"):
+        drawn(platform, model, FolderSource(tmp_path / "images"), tmp_path)
+    assert (tmp_path / "masks" / "a.png").read_bytes() == b"drawn by hand"
+    for _again in range(2):
+        drawn(platform, model, FolderSource(tmp_path / "images"), tmp_path / "out")

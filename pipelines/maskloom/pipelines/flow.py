@@ -17,13 +17,14 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
+from maskloom.models.errors import ModelError
 from maskloom.pipelines.work import Stop, Stopped, Work
 from maskloom.platform import failpoints
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, steps
 from maskloom.platform.catalog.keeper import LeaseKeeper
 from maskloom.platform.catalog.slices import add_blobs
-from maskloom.platform.errors import LeaseLost
+from maskloom.platform.errors import LeaseLost, SettingsError
 from maskloom.platform.facts import Fact, Run
 from maskloom.platform.fingerprint import fingerprint, plain
 
@@ -133,6 +134,8 @@ class Flow:
                 raise
             except Exception as error:
                 self._record_failure(claim, error)
+                if isinstance(error, ModelError):  # a recipe names what is not to be had
+                    raise SettingsError(str(error)) from error
                 raise
             failpoints.reach("ran", step.kind)
             # Every field, unlike in a fingerprint, where a digest stands for the rest.

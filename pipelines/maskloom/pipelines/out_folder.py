@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from maskloom.platform.errors import OutputUnwritable, disk_hint
 
 MANIFEST = "dataset.json"
-"""Says which run an export is of; without it a folder is not an export."""
+"""Says which run an export is of, and what was in it; without it a folder is not an export."""
+_THREADS = 4
 
 
 @contextmanager
-def exported_folder(out: Path, run: str, parts: frozenset[str]) -> Iterator[tuple[Path, bool]]:
+def exported_folder(out: Path, run: str) -> Iterator[tuple[Path, bool]]:
     """A new folder that takes the place of `out` when the block ends well, and is removed when it does not.
 
     Args:
-        out: where it goes. An empty folder, or an earlier export of the same run, is replaced.
-        run: id of the run, which the block writes into MANIFEST.
-        parts: the names at the top of such an export.
+        out: where it goes. An empty folder, or an earlier export of the same run in which nobody has changed a file, is
+            replaced.
+        run: id of the run, which the block writes into MANIFEST, beside `files_below` the folder.
 
     Yields:
         The folder to write into, and whether an earlier export will be replaced.
@@ -34,7 +38,7 @@ def exported_folder(out: Path, run: str, parts: frozenset[str]) -> Iterator[tupl
     """
     out = out.expanduser().resolve()
     with writing(out):
-        replaces = _is_earlier_export(out, run, parts)
+        replaces = _is_earlier_export(out, run)
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = out.with_name(f".{out.name}.partial")
         descriptor = _own(folder, out)
@@ -54,13 +58,13 @@ def write_file(path: Path, data: bytes) -> None:
 
     A device or a pipe, such as /dev/stdout, is written into; a symbolic link keeps pointing to the file.
     """
-    path = path.resolve()
     if path.is_dir():
         raise OutputUnwritable(f"{path} is a folder", hint=f"Name a file, such as {path / 'report.html'}.")
     if path.exists() and not path.is_file():
         with writing(path):
             path.write_bytes(data)
         return
+    path = path.resolve()
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,33 +87,45 @@ def writing(out: Path) -> Iterator[None]:
         ) from error
 
 
-def _is_earlier_export(out: Path, run: str, parts: frozenset[str]) -> bool:
+def files_below(folder: Path) -> dict[str, str]:
+    """The sha256 of every file of an export by its name, the manifest left out."""
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    with ThreadPoolExecutor(_THREADS) as threads:
+        digests = threads.map(lambda path: hashlib.sha256(path.read_bytes()).hexdigest(), files)
+        named = zip((path.relative_to(folder).as_posix() for path in files), digests, strict=True)
+        return {name: digest for name, digest in named if name != MANIFEST}
+
+
+def _is_earlier_export(out: Path, run: str) -> bool:
     if out.exists() and not out.is_dir():
         raise OutputUnwritable(
             f"{out} is no folder", hint="Give a folder that is empty or does not exist yet."
         )
-    names = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if not names:
+    if not out.is_dir() or not any(out.iterdir()):
         return False
-    if _run_of(out / MANIFEST) != run:
+    manifest = _manifest(out / MANIFEST)
+    if manifest.get("run") != run:
         raise OutputUnwritable(
             f"{out} is not empty, and not an earlier export of run {run}",
             hint="Give a folder that is empty or does not exist yet.",
         )
-    if not names <= parts:
+    exported, found = manifest.get("files", {}), files_below(out)
+    changed = sorted(name for name in found if exported.get(name) != found[name])
+    if changed:
         raise OutputUnwritable(
-            f"{out} holds an earlier export of run {run}, and also {', '.join(sorted(names - parts))}",
+            f"{out} holds an earlier export of run {run}, and also what was changed or added since: {changed[0]}"
+            + (f" and {len(changed) - 1} more" if changed[1:] else ""),
             hint="Exporting again would remove that: move it away, or give another folder.",
         )
     return True
 
 
-def _run_of(manifest: Path) -> str | None:
+def _manifest(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(manifest.read_bytes())
+        content = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
-        return None
-    return str(content.get("run")) if isinstance(content, dict) else None
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _own(folder: Path, out: Path) -> int:

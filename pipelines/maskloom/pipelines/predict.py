@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -17,18 +18,18 @@ from maskloom.models.parameters import PredictionParameters
 from maskloom.pipelines import recipes
 from maskloom.pipelines.export.run_folder import write_below
 from maskloom.pipelines.jobs import WorkerSettings
-from maskloom.pipelines.out_folder import writing
+from maskloom.pipelines.out_folder import write_file, writing
 from maskloom.pipelines.steps.train import Trained
 from maskloom.pipelines.work import Stop
 from maskloom.pipelines.workers.labeller import ahead, scores_of, soft_masks
 from maskloom.pipelines.workers.place import NetworkCache, prepare, stacked
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.errors import SourceUnreadable
+from maskloom.platform.errors import OutputUnwritable, SourceUnreadable
 from maskloom.platform.facts import Run
 from maskloom.platform.imaging.checks import BadImage
 from maskloom.platform.imaging.formats import encode_png, read_slice, resize, to_grey8
 from maskloom.platform.imaging.masks import binary
-from maskloom.platform.objects.sources import Source
+from maskloom.platform.objects.sources import Source, visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +68,13 @@ def predict(
     device = prepare(WorkerSettings(objects_url=platform.objects.url, threads=torch.get_num_threads()))
     network = NetworkCache(platform.objects, device).get(recipe.network, model.digest)
     predictor = Predictor(network, recipe.prediction, device)
-    names = [name for name in images.names() if not PurePosixPath(name).name.startswith(".")]
+    names = visible(images.names())
     targets = _targets(names)
     size = recipe.prediction.batch_size
     batches = [names[start : start + size] for start in range(0, len(names), size)]
     predictions: list[Prediction] = []
     with writing(out):
+        _check_ours(out)
         for batch in ahead(lambda part: [_read(images, name, targets[name]) for name in part], batches):
             stop.check()
             predictions += [image for image in batch if isinstance(image, Prediction)]
@@ -82,6 +84,16 @@ def predict(
         predictions.sort(key=lambda prediction: prediction.image)
         _write_table(out / "predictions.csv", predictions)
     return predictions
+
+
+def _check_ours(out: Path) -> None:
+    """Refuse a folder whose masks may be an expert's own: they stand in a `masks/` as well, but beside no `soft/`."""
+    if (out / "masks").exists() and not (out / "soft").exists():
+        raise OutputUnwritable(
+            f"{out / 'masks'} is there, and not from an earlier `maskloom predict`",
+            hint="Give --out a folder of its own: masks of the same names would be overwritten.",
+        )
+    (out / "soft").mkdir(parents=True, exist_ok=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -138,8 +150,9 @@ def _draw(
 
 
 def _write_table(path: Path, predictions: Sequence[Prediction]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(Prediction)])
-        table.writeheader()
-        table.writerows(asdict(prediction) for prediction in predictions)
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, [field.name for field in fields(Prediction)])
+    table.writeheader()
+    table.writerows(asdict(prediction) for prediction in predictions)
+    # Bytes of a name that are not UTF-8 come as lone surrogates.
+    write_file(path, text.getvalue().encode("utf-8", "backslashreplace"))

@@ -120,7 +120,8 @@ RECIPES: dict[str, Recipe] = {
 
 
 _RANGES: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("epochs", "steps", "batch_size", "expert_repeat", "group_size", "channels"), (1, 10**9)),
+    **dict.fromkeys(("epochs", "steps", "group_size"), (1, 10**9)),
+    **dict.fromkeys(("batch_size", "expert_repeat", "channels"), (1, 1024)),
     "size": (32, 4096),
     "scales": (0.1, 4),
     "learning_rate": (1e-9, 1),

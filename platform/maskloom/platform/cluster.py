@@ -10,8 +10,11 @@ import importlib
 import logging
 import os
 import secrets
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
@@ -58,23 +61,9 @@ class Cluster:
         import ray  # noqa: PLC0415 - a second that finished runs need not pay
 
         try:
-            if self.address is None:
+            with _own_signal_handlers():
                 ray.init(
-                    address="local",
-                    num_cpus=max(4, psutil.cpu_count() or 1),
-                    include_dashboard=False,
-                    _node_ip_address="127.0.0.1",
-                    object_store_memory=_OBJECT_STORE_BYTES,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    configure_logging=False,
-                )
-            else:
-                ray.init(
-                    address=self.address,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    configure_logging=False,
+                    **self._where(), log_to_driver=False, logging_level=logging.ERROR, configure_logging=False
                 )
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             reason = str(error).strip().splitlines()[0].partition(". ")[0]
@@ -84,6 +73,17 @@ class Cluster:
                 "to run Ray inside maskloom.",
             ) from error
         self._connected = True
+
+    def _where(self) -> dict[str, Any]:
+        if self.address is not None:
+            return {"address": self.address}
+        return {
+            "address": "local",
+            "num_cpus": max(4, psutil.cpu_count() or 1),
+            "include_dashboard": False,
+            "_node_ip_address": "127.0.0.1",
+            "object_store_memory": _OBJECT_STORE_BYTES,
+        }
 
     def gpus(self) -> float:
         """GPUs in the cluster."""
@@ -111,6 +111,20 @@ class Cluster:
 
             ray.shutdown()
             self._connected = False
+
+
+@contextmanager
+def _own_signal_handlers() -> Iterator[None]:
+    """Ray puts its own in place of them, which end the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _knock(address: str) -> None:

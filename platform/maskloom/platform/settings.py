@@ -11,6 +11,8 @@ from sqlalchemy.exc import ArgumentError
 
 from maskloom.platform.errors import SettingsError
 
+_DRIVERS = {"postgresql", "postgresql+psycopg2"}
+
 
 class Settings(BaseSettings):
     """Each field is the environment variable MASKLOOM_<NAME>; without any of them everything is embedded."""
@@ -30,7 +32,7 @@ class Settings(BaseSettings):
     @classmethod
     def _postgresql(cls, url: SecretStr | None) -> SecretStr | None:
         try:
-            known = url is None or make_url(url.get_secret_value()).get_backend_name() == "postgresql"
+            known = url is None or make_url(url.get_secret_value()).drivername in _DRIVERS
         except (ArgumentError, ValueError):
             known = False
         if not known:

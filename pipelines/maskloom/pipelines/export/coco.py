@@ -47,9 +47,7 @@ def export_coco(platform: Platform, run: Run, out: Path, on_progress: OnProgress
     """
     classes = platform.database.transaction(lambda connection: slices.classes(connection, run.dataset))
     collect = partial(_collect, f"{run.dataset}, labelled by maskloom run {run.id}", classes)
-    return export(
-        platform, run, out, Format(parts=(_INSTANCES,), convert=_convert, collect=collect), on_progress
-    )
+    return export(platform, run, out, Format(convert=_convert, collect=collect), on_progress)
 
 
 def _convert(_folder: Path, item: ExportedSlice) -> Entry:

@@ -32,9 +32,7 @@ def export_png(platform: Platform, run: Run, out: Path, on_progress: OnProgress 
 
     Raises NothingToDo for a run without masks, and OutputUnwritable.
     """
-    return export(
-        platform, run, out, Format(parts=("masks", _TABLE), convert=_convert, collect=_collect), on_progress
-    )
+    return export(platform, run, out, Format(convert=_convert, collect=_collect), on_progress)
 
 
 def _convert(folder: Path, item: ExportedSlice) -> dict[str, Any]:

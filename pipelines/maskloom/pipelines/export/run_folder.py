@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from maskloom.pipelines.history import MaskRecord, labels_of_run
-from maskloom.pipelines.out_folder import MANIFEST, exported_folder
+from maskloom.pipelines.out_folder import MANIFEST, exported_folder, files_below
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import runs, slices, steps
 from maskloom.platform.errors import NothingToDo
@@ -69,8 +69,6 @@ class ExportedSlice:
 class Format(Generic[T]):
     """What one format adds to the common parts."""
 
-    parts: tuple[str, ...]
-    """The names it adds at the top of the folder."""
     convert: Callable[[Path, ExportedSlice], T]
     """Called side by side for every slice, with the folder to write into."""
     collect: Callable[[Path, Iterable[T]], None]
@@ -91,8 +89,7 @@ def export(
     records = labels_of_run(platform, run)
     if not records:
         raise NothingToDo(f"run {run.id} has no masks to export", hint=f"maskloom resume {run.id}")
-    parts = frozenset({"images", MANIFEST, NETWORK, *form.parts})
-    with exported_folder(out, run.id, parts) as (folder, replaced):
+    with exported_folder(out, run.id) as (folder, replaced):
         _export_slices(platform, records, folder, form, on_progress)
         network = platform.database.transaction(lambda connection: runs.final_checkpoint(connection, run.id))
         if network is not None:
@@ -106,6 +103,7 @@ def export(
             replaced=replaced,
         )
         manifest = platform.database.transaction(lambda connection: _manifest(connection, run, summary))
+        manifest["files"] = files_below(folder)
         write_below(folder, MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
     return summary
 

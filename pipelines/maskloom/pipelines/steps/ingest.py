@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from re import Pattern
 
 import numpy as np
 from sqlalchemy import Connection, text
 
+from maskloom.pipelines.steps.pairing import Pairs
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import labels, slices
 from maskloom.platform.errors import SettingsError, SourceUnreadable
@@ -25,11 +25,10 @@ from maskloom.platform.imaging.checks import BadImage
 from maskloom.platform.imaging.formats import encode_png, read_slice, to_grey8
 from maskloom.platform.imaging.masks import read_mask
 from maskloom.platform.imaging.naming import name_pattern, read_name
-from maskloom.platform.objects.sources import Source
+from maskloom.platform.objects.sources import MAX_FILE_BYTES, Source, visible
 
 BATCH = 64
 THREADS = 4
-MAX_FILE_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +88,12 @@ def ingest(platform: Platform, intake: Intake, on_progress: Callable[[int, int],
             hint="Give --masks PATH with labelled and test slices, and only with those.",
         )
     report = IngestReport()
-    names = _visible(intake.images.names())
-    mask_names = _by_stem(intake.masks.names()) if intake.masks else {}
+    names = visible(intake.images.names())
+    pairs = Pairs(names, visible(intake.masks.names())) if intake.masks else None
     platform.database.transaction(lambda connection: slices.add_dataset(connection, intake.dataset))
 
     def examine(name: str) -> _Candidate | _Refused:
-        return _examine(intake, name, mask_names.get(_stem(name)))
+        return _examine(intake, name, pairs)
 
     fresh: list[Slice] = []
     with ThreadPoolExecutor(THREADS) as threads:
@@ -102,26 +101,24 @@ def ingest(platform: Platform, intake: Intake, on_progress: Callable[[int, int],
             examined = list(threads.map(examine, names[start : start + BATCH]))
             fresh += _take_in(platform, intake, examined, report)
             on_progress(start + len(examined), len(names))
-    orphans = sorted(set(mask_names) - {_stem(name) for name in names})
-    refused = [_refused_mask(intake, mask_names[stem]) for stem in orphans]
+    refused = [_refused_mask(intake, name) for name in pairs.orphans()] if pairs else []
     _set_aside(platform, intake, refused, report)
     report.warnings += _near_duplicates(platform, intake, fresh)
     return report
 
 
-def _examine(intake: Intake, name: str, mask_name: str | None) -> _Candidate | _Refused:
+def _examine(intake: Intake, name: str, pairs: Pairs | None) -> _Candidate | _Refused:
     data = None
     try:
         _check_name(name)
         data = intake.images.read(name)
-        if len(data) > MAX_FILE_BYTES:
+        if len(data) > MAX_FILE_BYTES:  # an object of a bucket; a file is not even read
             raise BadImage(f"The file has {len(data) >> 20} MiB, more than a slice can have.")
         decoded = read_slice(data, name)
         place = read_name(name, intake.pattern)
         mask = None
-        if intake.masks is not None:
-            if mask_name is None:
-                raise BadImage(f"There is no mask {_stem(name)}.png for this slice.")
+        if intake.masks is not None and pairs is not None:
+            mask_name = pairs.mask_of(name)
             mask = read_mask(intake.masks.read(mask_name), mask_name, (decoded.height, decoded.width))
     except (BadImage, SourceUnreadable) as error:
         return _Refused(source=_printable(name), reason=str(error), data=data)
@@ -153,16 +150,22 @@ def _take_in(
     platform.objects.put_many([item.image for item in candidates])
     masked = [item for item in candidates if item.mask is not None]
     masks = platform.objects.put_many([item.mask for item in masked if item.mask is not None])
-    labelled = {item.slice.name: _expert_label(item, mask) for item, mask in zip(masked, masks, strict=True)}
+    mask_of = {item.slice.name: mask for item, mask in zip(masked, masks, strict=True)}
 
     def insert(connection: Connection) -> tuple[list[_Candidate], list[LabelVersion], list[_Refused]]:
         _one_ingest_at_a_time(connection, intake.dataset)
         good, duplicates = _without_duplicates(connection, intake, candidates)
         there = slices.by_digest(connection, intake.dataset, [item.slice.digest for item in good])
         new = [item for item in good if item.slice.digest not in there]
-        wanted = [labelled[item.slice.name] for item in good if item.slice.name in labelled]
-        has = labels.by_digest(connection, [label.digest for label in wanted])
-        drawn = [label for label in wanted if label.digest not in has]
+        in_force = labels.expert_labels(
+            connection, intake.dataset, intake.split, [item.slice.digest for item in good]
+        )
+        drawn = [
+            _expert_label(item, mask_of[item.slice.name], in_force.get(item.slice.digest))
+            for item in good
+            if item.slice.name in mask_of
+            and not _same_mask(in_force.get(item.slice.digest), mask_of[item.slice.name])
+        ]
         rows = [(item.slice.digest, len(item.image), item.media_type) for item in new]
         rows += [(mask, len(item.mask or b""), "image/png") for item, mask in zip(masked, masks, strict=True)]
         slices.add_blobs(connection, rows)
@@ -189,7 +192,8 @@ def _without_duplicates(
         earlier = known.setdefault(item.slice.digest, item.slice)
         if earlier.split != intake.split:
             reason = (
-                f"The same slice is in the split {earlier.split} as {earlier.name}: that would be a leak."
+                f"The same slice is in the split {earlier.split} as {earlier.name}, and to have it in both would be a leak. "
+                "To use it otherwise, take it into another --dataset."
             )
         elif earlier.name != item.slice.name:
             reason = f"The content is the same as that of {earlier.name}: remove one of the two."
@@ -200,13 +204,20 @@ def _without_duplicates(
     return good, refused
 
 
-def _expert_label(item: _Candidate, mask: str) -> LabelVersion:
+def _same_mask(label: LabelVersion | None, mask: str) -> bool:
+    return label is not None and label.mask == mask
+
+
+def _expert_label(item: _Candidate, mask: str, earlier: LabelVersion | None) -> LabelVersion:
     identity = {
         "dataset": item.slice.dataset,
         "slice": item.slice.digest,
         "mask": mask,
         "kind": LabelKind.EXPERT,
     }
+    if earlier is not None:
+        # Whoever goes back to an earlier mask draws it anew: what was drawn before stays what it was.
+        identity["after"] = earlier.digest
     return LabelVersion(
         digest=fingerprint(identity),
         dataset=item.slice.dataset,
@@ -284,17 +295,3 @@ def _check_name(name: str) -> None:
 def _printable(name: str) -> str:
     """`name` with the bytes that are not UTF-8, which Python carries as lone surrogates, written as escapes."""
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(name).with_suffix("").as_posix()
-
-
-def _by_stem(names: Sequence[str]) -> dict[str, str]:
-    return {_stem(name): name for name in _visible(names)}
-
-
-def _visible(names: Sequence[str]) -> list[str]:
-    """Without the files that operating systems strew about (.DS_Store, Thumbs.db)."""
-    paths = [PurePosixPath(name) for name in names]
-    return [path.as_posix() for path in paths if not path.name.startswith(".") and path.name != "Thumbs.db"]

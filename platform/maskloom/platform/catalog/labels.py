@@ -30,24 +30,19 @@ def plain_label(label: LabelVersion) -> dict[str, Any]:
     return {name: plain(getattr(label, name)) for name in LabelVersion.__dataclass_fields__}
 
 
-def expert_labels(connection: Connection, dataset: str, split: Split) -> dict[str, LabelVersion]:
-    """The newest expert label of each slice of a split, by slice digest."""
-    rows = connection.execute(
-        select(label_versions)
-        .where(
-            label_versions.c.dataset == dataset,
-            label_versions.c.split == split,
-            label_versions.c.kind == LabelKind.EXPERT,
-        )
-        .order_by(label_versions.c.at, label_versions.c.digest)
+def expert_labels(
+    connection: Connection, dataset: str, split: Split, only: Sequence[str] | None = None
+) -> dict[str, LabelVersion]:
+    """The newest expert label of each slice of a split (or of the slices `only`), by slice digest."""
+    wanted = select(label_versions).where(
+        label_versions.c.dataset == dataset,
+        label_versions.c.split == split,
+        label_versions.c.kind == LabelKind.EXPERT,
     )
+    if only is not None:
+        wanted = wanted.where(label_versions.c.slice.in_(only))
+    rows = connection.execute(wanted.order_by(label_versions.c.at, label_versions.c.digest))
     return {row.slice: _label(row) for row in rows}
-
-
-def by_digest(connection: Connection, digests: Sequence[str]) -> dict[str, LabelVersion]:
-    """Labels by digest; unknown ones are missing from the answer."""
-    rows = connection.execute(select(label_versions).where(label_versions.c.digest.in_(digests)))
-    return {row.digest: _label(row) for row in rows}
 
 
 def of_slice(connection: Connection, dataset: str, slice_digest: str) -> list[LabelVersion]:

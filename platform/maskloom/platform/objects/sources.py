@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import stat
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from maskloom.platform.errors import SettingsError, SourceUnreadable
@@ -11,6 +13,8 @@ from maskloom.platform.errors import SettingsError, SourceUnreadable
 if TYPE_CHECKING:
     from maskloom.platform.objects.bucket import Bucket
 
+MAX_FILE_BYTES = 256 * 2**20
+"""No slice is larger. What is does not get into memory."""
 _READ_HINT = "Give this user the right to read it, or take it out of the folder."
 
 
@@ -41,6 +45,8 @@ def open_source(path_or_url: str) -> Source:
     Raises:
         SettingsError: there is no such folder, or the URL cannot be used.
     """
+    if not path_or_url.strip():
+        raise SettingsError("the path is empty", hint="Give a folder, or '.' for the one you are in.")
     if path_or_url.startswith("s3://"):
         from maskloom.platform.objects.bucket import Bucket  # noqa: PLC0415 - slow to import, see store.py
 
@@ -68,14 +74,29 @@ class FolderSource:
                 subfolders.clear()
                 continue
             entered.add((status.st_dev, status.st_ino))
-            paths = (Path(folder, file) for file in files)
-            # Reading a pipe or a device would wait for ever.
-            names.extend(path.relative_to(self._root).as_posix() for path in paths if path.is_file())
+            names.extend(Path(folder, file).relative_to(self._root).as_posix() for file in files)
         return sorted(names)
 
     def read(self, name: str) -> bytes:
+        path = self._root / name
         try:
-            return (self._root / name).read_bytes()
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device would wait for ever
+                raise SourceUnreadable(
+                    f"cannot read {name}: it is a pipe, a socket or a device",
+                    hint="Take it out of the folder.",
+                )
+            if status.st_size > MAX_FILE_BYTES:
+                raise SourceUnreadable(
+                    f"cannot read {name}: it has {status.st_size >> 20} MiB, more than a slice can have",
+                    hint="Take it out of the folder.",
+                )
+            return path.read_bytes()
+        except FileNotFoundError as error:
+            what = "it is a broken link" if path.is_symlink() else "it is gone"
+            raise SourceUnreadable(
+                f"cannot read {name}: {what}", hint="Restore the file it names."
+            ) from error
         except OSError as error:
             raise SourceUnreadable(f"cannot read {name}: {error.strerror}", hint=_READ_HINT) from error
 
@@ -98,6 +119,16 @@ class BucketSource:
                 f"{name} is no longer in {self._bucket.url}", hint="List the source again."
             )
         return data
+
+
+def visible(names: Sequence[str]) -> list[str]:
+    """Without the files that programs strew about: .DS_Store, .ipynb_checkpoints/, Thumbs.db."""
+    return [
+        name
+        for name in names
+        if PurePosixPath(name).name != "Thumbs.db"
+        and not any(part.startswith(".") and part != ".." for part in PurePosixPath(name).parts)
+    ]
 
 
 def _refuse_folder(error: OSError) -> NoReturn:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from maskloom.platform.errors import MaskloomError
+from maskloom.platform.errors import MaskloomError, SettingsError
 from maskloom.services.cli import demo, doctor, ingest, recipes, results, run, runs, show
 
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
@@ -70,6 +70,9 @@ def main() -> None:
     except MaskloomError as error:
         _tell(error.message, error.hint)
         sys.exit(error.exit_code)
+    except UnicodeEncodeError as error:
+        _tell(f"{error.object!r} is not UTF-8", "Write names of data sets, runs and values in UTF-8.")
+        sys.exit(SettingsError.exit_code)
     except Exception as error:  # noqa: BLE001 - whatever else happens must end in words as well
         _tell(f"something went wrong that should not: {type(error).__name__}: {error}", _keep_traceback())
         sys.exit(EXIT_BUG)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from maskloom.pipelines.measures import in_order, measure_name
@@ -53,10 +53,11 @@ def facts_table(rows: Iterable[tuple[str, object]]) -> Table:
 
 
 def listing(*columns: str, right: Iterable[str] = ()) -> Table:
-    """An empty table with a header; the columns in `right` hold numbers."""
+    """An empty table with a header; the columns in `right` hold numbers. What the first names can be copied whole."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, justify="right" if column in set(right) else "left", overflow="fold")
+    for number, column in enumerate(columns):
+        justify: JustifyMethod = "right" if column in set(right) else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=number == 0)
     return table
 
 

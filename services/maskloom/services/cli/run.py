@@ -13,7 +13,7 @@ def run(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="What to do: see `maskloom recipes`.")],
     *,
     dataset: Dataset,
-    seed: Annotated[int, typer.Option(help="Another seed is another run.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Another seed is another run.")] = 0,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe. Can be given again."),
