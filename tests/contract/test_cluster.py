@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from support import cluster_tasks
 from support.ray_head import RayHead
+from support.stage import until_gone
 
 FOREIGN = ("RAY_AUTH_TOKEN", "RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
 """What an earlier test in this process may have left in the environment."""
@@ -129,5 +129,4 @@ def test_the_cluster_of_a_driver_that_is_killed_ends(tmp_path: Path) -> None:
         assert len(cluster) == 2
         process.kill()
         process.wait()
-        while any(member.is_running() and member.status() != psutil.STATUS_ZOMBIE for member in cluster):
-            time.sleep(0.05)
+        until_gone(cluster)

@@ -300,3 +300,10 @@ def test_broken_links_are_set_aside_and_what_programs_strew_about_is_not_looked_
     assert stored(platform) == ["p_0.png"]
     assert list(reasons(report)) == ["p_1.png"]
     assert "broken link" in reasons(report)["p_1.png"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", "\x1b[31mred", "x" * 101])
+def test_a_name_that_would_spoil_every_list_is_refused(name: str, platform: Platform, tmp_path: Path) -> None:
+    intake = Intake(images=open_source(str(tmp_path)), masks=None, dataset=name, split=Split.UNLABELLED)
+    with pytest.raises(SettingsError, match="cannot name a data set"):
+        ingest(platform, intake, lambda done, total: None)

@@ -199,8 +199,11 @@ def until_gone(processes: list[psutil.Process]) -> float:
 
 
 def _lives(process: psutil.Process) -> bool:
-    # A zombie is gone: only nobody has asked for its exit code.
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        # A zombie is gone: only nobody has asked for its exit code.
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def until_answering(home: Path) -> float:

@@ -119,6 +119,8 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
+_EITHER = {"epochs": "steps", "steps": "epochs"}
+"""A stage has one of the two: to give the one takes the other away."""
 _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("epochs", "steps", "group_size"), (1, 10**9)),
     **dict.fromkeys(("batch_size", "expert_repeat", "channels"), (1, 1024)),
@@ -199,7 +201,7 @@ def check(recipe: Recipe) -> None:
         if (training.epochs is None) == (training.steps is None):
             raise SettingsError(
                 f"{stage} needs either epochs or steps",
-                hint=f"For instance --set {stage}.epochs=null --set {stage}.steps=400.",
+                hint=f"For instance --set {stage}.steps=400.",
             )
         if not training.scales:
             raise SettingsError(f"{stage}.scales is empty", hint="Without other scales it is [1.0].")
@@ -220,18 +222,21 @@ def _with_value(root: Recipe, record: Any, key: str, path: list[str], value: str
     if name not in names or bool(rest) != is_dataclass(getattr(record, name)):
         raise SettingsError(
             f"the recipe has no value {key!r}",
-            hint=_nearest(key, keys(root)) or f"Values: {', '.join(keys(root))}.",
+            hint=_nearest(key.lower(), keys(root)) or "`maskloom recipes NAME` lists all that a recipe has.",
         )
     if rest:
         return replace(record, **{name: _with_value(root, getattr(record, name), key, rest, value)})
     wanted = get_type_hints(type(record))[name]
     try:
-        return replace(record, **{name: TypeAdapter(wanted).validate_python(_parsed(value))})
+        changes = {name: TypeAdapter(wanted).validate_python(_parsed(value))}
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
         raise SettingsError(
             f"--set {key}={value}: {problem}", hint=f"It is {getattr(record, name)!r} now."
         ) from None
+    if name in _EITHER and changes[name] is not None:
+        changes[_EITHER[name]] = None
+    return replace(record, **changes)
 
 
 def _parsed(value: str) -> Any:

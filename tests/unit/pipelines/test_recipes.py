@@ -80,7 +80,7 @@ def test_a_wrong_key_is_named_with_the_nearest_right_one(setting: str, nearest: 
         "fine_tune.batch_size=many",
         "fine_tune.batch_size=0",
         "fine_tune.size=100",
-        "fine_tune.steps=5",
+        "fine_tune.epochs=null",
         "fine_tune.scales=[]",
         "prediction.size=0",
         "sampler.group_size=0",
@@ -114,3 +114,12 @@ def test_an_engine_that_a_run_settled_for_is_no_change() -> None:
     assert recipes.closest(settled) == ("semi-inf-net-quick", {})
     changed = recipes.with_settings(settled, ["final_labels=refused"])
     assert recipes.closest(changed) == ("semi-inf-net-quick", {"final_labels": "refused"})
+
+
+def test_a_stage_lasts_for_epochs_or_for_steps_whichever_was_given_last() -> None:
+    paper = recipes.named("semi-inf-net")
+    assert recipes.stages(paper)["final"].epochs == 100
+    shortened = recipes.stages(recipes.with_settings(paper, ["final.steps=5"]))["final"]
+    assert (shortened.epochs, shortened.steps) == (None, 5)
+    back = recipes.stages(recipes.with_settings(paper, ["final.steps=5", "final.epochs=2"]))["final"]
+    assert (back.epochs, back.steps) == (2, None)

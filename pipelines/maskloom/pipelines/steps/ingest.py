@@ -25,10 +25,11 @@ from maskloom.platform.imaging.checks import BadImage
 from maskloom.platform.imaging.formats import encode_png, read_slice, to_grey8
 from maskloom.platform.imaging.masks import read_mask
 from maskloom.platform.imaging.naming import name_pattern, read_name
-from maskloom.platform.objects.sources import MAX_FILE_BYTES, Source, visible
+from maskloom.platform.objects.sources import Source, visible
 
 BATCH = 64
 THREADS = 4
+MAX_DATASET_NAME = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,11 @@ def ingest(platform: Platform, intake: Intake, on_progress: Callable[[int, int],
             f"split {intake.split} {'needs masks' if intake.masks is None else 'takes no masks'}",
             hint="Give --masks PATH with labelled and test slices, and only with those.",
         )
+    if not intake.dataset.isprintable() or not 0 < len(intake.dataset.strip()) <= MAX_DATASET_NAME:
+        raise SettingsError(
+            f"{intake.dataset[:MAX_DATASET_NAME]!r} cannot name a data set",
+            hint=f"Take up to {MAX_DATASET_NAME} characters that can be printed.",
+        )
     report = IngestReport()
     names = visible(intake.images.names())
     pairs = Pairs(names, visible(intake.masks.names())) if intake.masks else None
@@ -112,8 +118,6 @@ def _examine(intake: Intake, name: str, pairs: Pairs | None) -> _Candidate | _Re
     try:
         _check_name(name)
         data = intake.images.read(name)
-        if len(data) > MAX_FILE_BYTES:  # an object of a bucket; a file is not even read
-            raise BadImage(f"The file has {len(data) >> 20} MiB, more than a slice can have.")
         decoded = read_slice(data, name)
         place = read_name(name, intake.pattern)
         mask = None

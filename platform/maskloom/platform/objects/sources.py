@@ -86,11 +86,7 @@ class FolderSource:
                     f"cannot read {name}: it is a pipe, a socket or a device",
                     hint="Take it out of the folder.",
                 )
-            if status.st_size > MAX_FILE_BYTES:
-                raise SourceUnreadable(
-                    f"cannot read {name}: it has {status.st_size >> 20} MiB, more than a slice can have",
-                    hint="Take it out of the folder.",
-                )
+            _check_size(name, status.st_size)
             return path.read_bytes()
         except FileNotFoundError as error:
             what = "it is a broken link" if path.is_symlink() else "it is gone"
@@ -118,6 +114,7 @@ class BucketSource:
             raise SourceUnreadable(
                 f"{name} is no longer in {self._bucket.url}", hint="List the source again."
             )
+        _check_size(name, len(data))
         return data
 
 
@@ -129,6 +126,14 @@ def visible(names: Sequence[str]) -> list[str]:
         if PurePosixPath(name).name != "Thumbs.db"
         and not any(part.startswith(".") and part != ".." for part in PurePosixPath(name).parts)
     ]
+
+
+def _check_size(name: str, size_bytes: int) -> None:
+    if size_bytes > MAX_FILE_BYTES:
+        raise SourceUnreadable(
+            f"cannot read {name}: it has {size_bytes >> 20} MiB, more than a slice can have",
+            hint="Take it out of the folder.",
+        )
 
 
 def _refuse_folder(error: OSError) -> NoReturn:
