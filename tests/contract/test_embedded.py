@@ -25,9 +25,13 @@ from maskloom.platform.errors import CatalogUnavailable
 from support.servers import postgres_processes, scalar
 
 USER_OF_THE_SERVER = """
+import signal
 import sys
 from pathlib import Path
 from maskloom.platform.embedded import EmbeddedPostgres
+
+# A shell that starts tests in the background has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 postgres = EmbeddedPostgres(Path(sys.argv[1]))
 print(postgres.ensure(), flush=True)
 sys.stdin.readline()
