@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from alembic import command
@@ -17,7 +16,6 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from maskloom.platform.catalog.database import MIGRATIONS, Database
 from maskloom.platform.catalog.schema import FACT_TABLES, metadata
-from maskloom.platform.embedded import EmbeddedPostgres
 
 ROWS = """
 insert into blobs (digest, size_bytes, media_type) values ('image', 1, 'image/png'), ('mask', 1, 'image/png'), ('net', 1, 'x');
@@ -50,26 +48,6 @@ union all select table_name || ' ' || column_name || ' ' || data_type || ' ' || 
     || is_identity from information_schema.columns where table_schema = 'public' and table_name <> 'alembic_version'
 order by 1
 """
-
-
-@pytest.fixture(params=["embedded", "server"])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of an empty database: of the embedded PostgreSQL, and of one that somebody else runs."""
-    if request.param == "server":
-        yield request.getfixturevalue("catalog_url")
-        return
-    embedded = EmbeddedPostgres(request.getfixturevalue("maskloom_home"))
-    yield embedded.ensure()
-    embedded.release()
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    """A catalog with the newest schema."""
-    made = Database(lambda: url)
-    made.migrate()
-    yield made
-    made.close()
 
 
 def test_migrations_give_the_schema_that_the_code_has(database: Database, url: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,26 +18,6 @@ from support.stage import postmaster, until_gone
 INSERT = text(
     "insert into blobs (digest, size_bytes, media_type) values (:digest, 1, 'x') on conflict do nothing"
 )
-
-
-@pytest.fixture(params=["embedded", "server"])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of an empty database: of the embedded PostgreSQL, and of one that somebody else runs."""
-    if request.param == "server":
-        yield request.getfixturevalue("catalog_url")
-        return
-    embedded = EmbeddedPostgres(request.getfixturevalue("maskloom_home"))
-    yield embedded.ensure()
-    embedded.release()
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    """A catalog with the newest schema."""
-    made = Database(lambda: url)
-    made.migrate()
-    yield made
-    made.close()
 
 
 def blobs(connection: Connection) -> list[str]:
