@@ -91,6 +91,11 @@ def test_a_task_that_kills_three_actors_is_given_up(told: dict[str, Any]) -> Non
     assert told["deaths"] == 3
 
 
+def test_actors_wait_asleep_and_keep_their_memory(told: dict[str, Any]) -> None:
+    wanted = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_MMAP_MAX_": "0", "MALLOC_ARENA_MAX": "1"}
+    assert {name: told["environment"].get(name) for name in wanted} == wanted
+
+
 def test_gpus_are_those_of_the_cluster(told: dict[str, Any]) -> None:
     assert told["gpus"] == 0
 

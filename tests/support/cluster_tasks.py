@@ -27,6 +27,9 @@ class Worker:
     def square(self, number: int) -> tuple[int, int]:
         return number * number, os.getpid()
 
+    def environment(self) -> dict[str, str]:
+        return dict(os.environ)
+
     def fail(self, _number: int) -> None:
         raise SettingsError("this cannot be used", hint="Use another.")
 
@@ -63,6 +66,7 @@ def use(cluster: Cluster, folder: Path) -> dict[str, Any]:
         "deadly task": told(lambda: tasks("die", 1)),
         "deaths": len(list(folder.glob("died-0-*"))),
         "gpus": cluster.gpus(),
+        "environment": result(call(actor, "environment")),
     }
     kill([actor])
     return found
