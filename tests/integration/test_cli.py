@@ -184,3 +184,50 @@ def test_a_wrong_database_url_is_refused_without_its_password(shell: Shell, url:
     assert "MASKLOOM_DATABASE_URL" in said.err
     assert "postgresql://" in said.err
     assert "hush-hush" not in said.err
+
+
+def test_whoever_waits_for_a_database_is_told_and_can_leave(shell: Shell) -> None:
+    with shell.start("runs", MASKLOOM_DATABASE_URL="postgresql://user:hush-hush@127.0.0.1:9/db") as process:
+        assert process.stderr
+        waiting = process.stderr.readline()
+        assert "the catalog database does not answer" in waiting
+        process.terminate()
+        assert process.stderr.readline() == "maskloom: interrupted\n"
+        assert process.wait() == 130
+    assert "hush-hush" not in waiting
+
+
+@pytest.mark.parametrize("arguments", [("recipes",), ("recipes", "--json"), ("runs",)])
+def test_a_full_disk_behind_standard_output_is_no_bug(shell: Shell, arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full, shell.start(*arguments, stdout=full) as process:
+        _, errors = process.communicate()
+    assert process.returncode == 1
+    assert "The disk is full" in errors
+
+
+def test_a_path_that_is_empty_is_refused(shell: Shell) -> None:
+    said = shell("export", "0123", "--out", "")
+    assert said.code == 2
+    assert "--out" in said.err
+
+
+def test_weights_that_are_missing_are_named_before_the_run_begins(shell: Shell, tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a_1.png").write_bytes(saved(grey_slice() // 255 * 255, "PNG"))
+    taken = shell(
+        "ingest",
+        tmp_path / "images",
+        "--masks",
+        tmp_path / "masks",
+        "--dataset",
+        "paper",
+        "--split",
+        "labelled",
+    )
+    assert taken.code == 0, taken.err
+    said = shell("run", "semi-inf-net", "--dataset", "paper", MASKLOOM_WEIGHTS="")
+    assert said.code == 2
+    assert "no ImageNet weights for 'res2net50d'" in said.err
+    assert "MASKLOOM_WEIGHTS" in said.err
+    assert "paper" not in shell("runs").out

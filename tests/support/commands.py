@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 PROGRAM = Path(sys.executable).with_name("maskloom")
 TINY = Path(__file__).with_name("tiny_commands")
@@ -39,7 +39,9 @@ class Shell:
     patience_s: float = PATIENCE_S
     environment: dict[str, str] = field(default_factory=dict)
 
-    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: object, stdout: int | IO[str] = subprocess.PIPE, **environment: str
+    ) -> subprocess.Popen[str]:
         """A command that goes on while the test does."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("MASKLOOM_")}
         own = {"MASKLOOM_HOME": str(self.home), "COLUMNS": "200", **self.environment, **environment}
@@ -49,7 +51,7 @@ class Shell:
             [PROGRAM, *map(str, arguments)],
             env=inherited | own,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
         )

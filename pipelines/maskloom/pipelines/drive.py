@@ -17,6 +17,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from maskloom.models import weights
+from maskloom.models.errors import ModelError
+from maskloom.models.parameters import NetworkParameters
 from maskloom.pipelines import recipes
 from maskloom.pipelines.crew import Crew
 from maskloom.pipelines.datasets import Datasets
@@ -29,7 +32,7 @@ from maskloom.pipelines.work import Observer, Stop, Stopped, Work
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import labels, leases, runs, slices
 from maskloom.platform.catalog.keeper import LeaseKeeper
-from maskloom.platform.errors import MaskloomError, NothingToDo, RunBusy, UnknownName
+from maskloom.platform.errors import MaskloomError, NothingToDo, RunBusy, SettingsError, UnknownName
 from maskloom.platform.facts import Item, Run, RunStatus, Split
 from maskloom.platform.fingerprint import fingerprint
 
@@ -56,7 +59,8 @@ def settled(recipe: Recipe, platform: Platform) -> Recipe:
 def create(platform: Platform, recipe: Recipe, dataset: str, seed: int) -> tuple[Run, bool]:
     """The run of `recipe` on `dataset` as it stands, and whether it is new: the same recipe, data and seed are the same run.
 
-    Raises UnknownName for a data set that does not exist, NothingToDo for one without expert masks.
+    Raises UnknownName for a data set that does not exist, NothingToDo for one without expert masks, SettingsError when the
+    backbone's weights are not there.
     """
 
     def insert(connection: Connection) -> tuple[Run, bool]:
@@ -91,10 +95,20 @@ def create(platform: Platform, recipe: Recipe, dataset: str, seed: int) -> tuple
         found = runs.find(connection, run.id)
         if found:
             return found[0], False
+        _check_weights(recipe.network, platform)
         runs.add(connection, run)
         return run, True
 
     return platform.database.transaction(insert)
+
+
+def _check_weights(network: NetworkParameters, platform: Platform) -> None:
+    """Say at once what would end the first training. The machines of a cluster have weights of their own."""
+    if network.weights == "imagenet" and platform.settings.ray_address is None:
+        try:
+            weights.locate(network.backbone)
+        except ModelError as error:
+            raise SettingsError(str(error)) from None
 
 
 def drive(platform: Platform, run: Run, *, workers: int, observer: Observer, stop: Stop) -> Finished:

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from re import Pattern
 
-import numpy as np
 from sqlalchemy import Connection, text
 
+from maskloom.pipelines.steps import doubts
 from maskloom.pipelines.steps.pairing import Pairs
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import labels, slices
@@ -45,7 +45,7 @@ class Intake:
 
 @dataclass(slots=True, kw_only=True)
 class IngestReport:
-    """What an ingest did. `warnings` name near-duplicates across splits, which are taken in all the same."""
+    """What an ingest did. `warnings` (`doubts.about`) are of slices that are taken in all the same."""
 
     added: int = 0
     known: int = 0
@@ -109,7 +109,8 @@ def ingest(platform: Platform, intake: Intake, on_progress: Callable[[int, int],
             on_progress(start + len(examined), len(names))
     refused = [_refused_mask(intake, name) for name in pairs.orphans()] if pairs else []
     _set_aside(platform, intake, refused, report)
-    report.warnings += _near_duplicates(platform, intake, fresh)
+    every = platform.database.transaction(lambda connection: slices.of_dataset(connection, intake.dataset))
+    report.warnings += doubts.about(fresh, every)
     return report
 
 
@@ -272,19 +273,6 @@ def _refused_mask(intake: Intake, name: str) -> _Refused:
         return _Refused(source=f"masks/{_printable(name)}", reason=reason, data=intake.masks.read(name))
     except SourceUnreadable as error:
         return _Refused(source=f"masks/{_printable(name)}", reason=str(error), data=None)
-
-
-def _near_duplicates(platform: Platform, intake: Intake, fresh: Sequence[Slice]) -> list[str]:
-    every = platform.database.transaction(lambda c: slices.of_dataset(c, intake.dataset))
-    others = [item for item in every if item.split != intake.split]
-    pairs = phash.near_pairs(
-        np.array([item.perceptual_hash for item in fresh], np.int64),
-        np.array([item.perceptual_hash for item in others], np.int64),
-    )
-    return [
-        f"{fresh[new].name} looks like {others[old].name} of the split {others[old].split} ({bits} of 64 bits differ)"
-        for new, old, bits in pairs
-    ]
 
 
 def _one_ingest_at_a_time(connection: Connection, dataset: str) -> None:

@@ -6,6 +6,7 @@ A lost server (killed, restarted, failed over) is waited for, for `patience_s`; 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,10 +23,13 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from maskloom.platform.errors import CatalogUnavailable
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 _REFUSALS = ("does not exist", "authentication failed", "no pg_hba.conf entry", "not permitted to log in")
 """What PostgreSQL says to a wrong MASKLOOM_DATABASE_URL, when it speaks English: no use in waiting."""
+_SILENCE_S = 3.0
+"""Waiting for a lost server longer than that is said."""
 _MIGRATION_LOCK = 7_220_451  # any constant: serialises processes that bring one schema up to date
 
 
@@ -63,6 +67,7 @@ class Database:
             retry=tenacity.retry_if_exception(_is_lost),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
             stop=tenacity.stop_after_delay(self._patience_s) | tenacity.stop_when_event_set(self._closed),
+            before_sleep=self._wait_aloud(),
             reraise=True,
         )
         try:
@@ -76,6 +81,20 @@ class Database:
                 "it goes on where it stopped.",
             ) from error
         raise AssertionError("unreachable: the loop returns or raises")
+
+    def _wait_aloud(self) -> Callable[[tenacity.RetryCallState], None]:
+        said = False
+
+        def say_once(state: tenacity.RetryCallState) -> None:
+            nonlocal said
+            if not said and (state.seconds_since_start or 0) > _SILENCE_S and state.outcome:
+                said = True
+                reason = _first_line(state.outcome.exception())
+                _log.warning(
+                    "the catalog database does not answer (%s): trying for %.0f s", reason, self._patience_s
+                )
+
+        return say_once
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -106,7 +125,7 @@ def _is_lost(error: BaseException) -> bool:
     return isinstance(error, psycopg2.OperationalError)
 
 
-def _first_line(error: BaseException) -> str:
+def _first_line(error: BaseException | None) -> str:
     cause = getattr(error, "orig", None) or error
     return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
 

@@ -70,7 +70,7 @@ class BucketAddress:
             SettingsError: a part is missing, unknown or contradictory, or credentials stand in the URL.
         """
         parts = urlsplit(url)
-        if "@" in parts.netloc:
+        if "@" in parts.netloc + parse_qs(parts.query).get("endpoint", [""])[-1]:
             raise SettingsError(
                 "the s3:// URL holds credentials, which would end up in logs", hint=_SECRETS_HELP
             )

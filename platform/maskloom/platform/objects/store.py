@@ -72,6 +72,6 @@ def open_store(url: str) -> ObjectStore:
 
         return S3Store(url)
     raise SettingsError(
-        f"not the URL of an object store: {url}",
-        hint="Use file:///folder or s3://bucket/prefix?endpoint=host:port in MASKLOOM_OBJECTS_URL.",
+        "MASKLOOM_OBJECTS_URL is not the URL of an object store",  # which may hold a password
+        hint="Use file:///folder or s3://bucket/prefix?endpoint=host:port.",
     )

@@ -5,18 +5,23 @@ Each command is a function in a module of this folder, which imports the rest of
 
 from __future__ import annotations
 
+import errno
+import functools
+import signal
 import sys
 import traceback
+from collections.abc import Callable
 from datetime import datetime
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from maskloom.platform.errors import MaskloomError, SettingsError
+from maskloom.platform.errors import MaskloomError, SettingsError, disk_hint
 from maskloom.services.cli import demo, doctor, ingest, recipes, results, run, runs, show
 
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
+EXIT_INTERRUPTED = 130  # as shells count it: 128 and the number of SIGINT
 
 app = typer.Typer(
     name="maskloom",
@@ -43,9 +48,23 @@ _PANELS = {
     ),
     "Results": (results.evaluate, results.predict, results.export, results.report),
 }
+
+
+def _told_when_interrupted(command: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(command)
+    def told(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt:  # of which Typer would say nothing
+            _tell("interrupted", "What was committed is kept: the same command goes on from there.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+    return told
+
+
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(_command)
+        app.command(rich_help_panel=_panel)(_told_when_interrupted(_command))
 
 
 def _say_version(asked: bool) -> None:
@@ -65,17 +84,30 @@ def _options(
 
 def main() -> None:
     """The console script. Exits with the error's own code, or 70 for an error that nobody foresaw."""
+    # Whoever ends maskloom politely lets it end its PostgreSQL too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except MaskloomError as error:
         _tell(error.message, error.hint)
         sys.exit(error.exit_code)
     except UnicodeEncodeError as error:
+        if error.encoding != "utf-8":
+            _tell_bug(error)
         _tell(f"{error.object!r} is not UTF-8", "Write names of data sets, runs and values in UTF-8.")
         sys.exit(SettingsError.exit_code)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            _tell_bug(error)
+        _tell(f"cannot write: {error}", disk_hint(error, "write to another disk"))
+        sys.exit(1)
     except Exception as error:  # noqa: BLE001 - whatever else happens must end in words as well
-        _tell(f"something went wrong that should not: {type(error).__name__}: {error}", _keep_traceback())
-        sys.exit(EXIT_BUG)
+        _tell_bug(error)
+
+
+def _tell_bug(error: Exception) -> NoReturn:
+    _tell(f"something went wrong that should not: {type(error).__name__}: {error}", _keep_traceback())
+    sys.exit(EXIT_BUG)
 
 
 def _tell(message: str, hint: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -16,3 +17,14 @@ Workers = Annotated[
     typer.Option(min=1, help="Trainers that work together, and as many labellers. Usually one for each GPU."),
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Go on in the background; follow it with `watch`.")]
+
+
+def written_to(what: str) -> Any:
+    """The option that names the file or folder to write, with `what` as its help."""
+    return typer.Option(help=what, parser=_not_empty, metavar="PATH")
+
+
+def _not_empty(given: str | Path) -> Path:
+    if not str(given).strip():
+        raise typer.BadParameter("it is empty: a script's variable that is not set, perhaps")
+    return Path(given)

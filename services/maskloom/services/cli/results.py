@@ -9,7 +9,7 @@ import typer
 
 from maskloom.platform.errors import SettingsError
 from maskloom.platform.facts import Split
-from maskloom.services.cli.options import AsJson, Dataset, RunId, Workers
+from maskloom.services.cli.options import AsJson, Dataset, RunId, Workers, written_to
 
 
 def evaluate(
@@ -53,7 +53,7 @@ def predict(
         str, typer.Argument(metavar="IMAGES", help="A folder of PNG or JPEG slices, or an s3:// URL.")
     ],
     *,
-    out: Annotated[Path, typer.Option(help="Folder for masks/, soft/ and predictions.csv.")],
+    out: Annotated[Path, written_to("Folder for masks/, soft/ and predictions.csv.")],
     as_json: AsJson = False,
 ) -> None:
     """Draw masks for any images with a run's network."""
@@ -101,7 +101,7 @@ def predict(
 def export(
     run: RunId,
     *,
-    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    out: Annotated[Path, written_to("Folder to write to.")],
     form: Annotated[
         Literal["png", "coco"], typer.Option("--format", help="PNG masks, or COCO with RLE.")
     ] = "png",
@@ -133,7 +133,7 @@ def export(
 
 
 def report(
-    run: RunId, out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html")
+    run: RunId, out: Annotated[Path, written_to("The HTML file to write.")] = Path("report.html")
 ) -> None:
     """Write the report of a run: one HTML file."""
     from maskloom.pipelines import drive
