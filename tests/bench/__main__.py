@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from bench import labelling, rounds
+from bench import checkpoint, labelling, rounds
 from bench.machine import processor
 
 OUT = Path(__file__).parents[2] / "docs/benchmarks/single-machine.md"
@@ -28,13 +28,13 @@ def main() -> None:
     engines = ["torch"] + (["openvino"] if importlib.util.find_spec("openvino") else [])
     label_rows = [row for engine in engines for row in labelling.measure(engine)]
     figures = rounds.measure(given.slices)
-    text = page(figures, label_rows)
+    text = page(figures, checkpoint.measured_as_an_actor(), label_rows)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(text)
     print(text)
 
 
-def page(figures: dict[str, Any], label_rows: list[dict[str, Any]]) -> str:
+def page(figures: dict[str, Any], parts: dict[str, float], label_rows: list[dict[str, Any]]) -> str:
     """The page as Markdown."""
     peak = (
         max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -59,6 +59,9 @@ def page(figures: dict[str, Any], label_rows: list[dict[str, Any]]) -> str:
         "",
         "Median by step: "
         + ", ".join(f"{kind} {spent * 1000:.0f} ms" for kind, spent in figures["median_s_by_step"].items())
+        + ".",
+        "A checkpoint is written and read once in each of these rounds; its parts, in one process: "
+        + ", ".join(f"{part} {spent * 1000:.0f} ms" for part, spent in parts.items())
         + ".",
         "",
         "## Labelling, object store to stored masks, against the bare forward pass (batch 8)",

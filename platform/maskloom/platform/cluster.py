@@ -25,7 +25,7 @@ MAX_DEATHS = 3
 _POLL_S = 0.2
 _KNOCK_S = 10.0
 _OBJECT_STORE_BYTES = 100 * 2**20  # only digests and figures pass through Ray
-_ACTOR_ENVIRONMENT = {
+ACTOR_ENVIRONMENT = {
     # Threads that spin while they wait for each other cost a step ten times its time and more as soon as anything else wants
     # the cores (measured: 20 s instead of 1.1 s on two busy cores).
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -35,6 +35,7 @@ _ACTOR_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(2**34),
     "MALLOC_ARENA_MAX": "1",
 }
+"""What actors find in their environment."""
 
 
 class Cluster:
@@ -66,7 +67,7 @@ class Cluster:
         if self.address is not None:
             _knock(self.address)
         else:  # Actors inherit it. Asked for as `runtime_env`, Ray would start each from nothing, a second later.
-            os.environ.update(_ACTOR_ENVIRONMENT)
+            os.environ.update(ACTOR_ENVIRONMENT)
         import ray  # noqa: PLC0415 - a second that finished runs need not pay
 
         try:
@@ -85,7 +86,7 @@ class Cluster:
 
     def _where(self) -> dict[str, Any]:
         if self.address is not None:
-            return {"address": self.address, "runtime_env": {"env_vars": _ACTOR_ENVIRONMENT}}
+            return {"address": self.address, "runtime_env": {"env_vars": ACTOR_ENVIRONMENT}}
         return {
             "address": "local",
             "num_cpus": max(4, psutil.cpu_count() or 1),

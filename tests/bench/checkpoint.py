@@ -1,0 +1,74 @@
+"""What a checkpoint costs in a round, part by part: from weights to a blob in the store, and back into a network."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from maskloom.models.infnet import InfNet, build
+from maskloom.models.parameters import NetworkParameters
+from maskloom.pipelines.workers.place import checkpoint_bytes, checkpoint_weights
+from maskloom.platform.cluster import ACTOR_ENVIRONMENT
+from maskloom.platform.fingerprint import sha256
+from maskloom.platform.objects.store import ObjectStore, open_store
+
+REPEATS = 40
+
+
+def measured_as_an_actor() -> dict[str, float]:
+    """`measure`, in a process with the environment of an actor."""
+    tests = str(Path(__file__).parents[1])
+    environment = {"PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])}
+    said = subprocess.run(
+        [sys.executable, "-m", "bench.checkpoint"],
+        env=os.environ | ACTOR_ENVIRONMENT | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    parts: dict[str, float] = json.loads(said)
+    return parts
+
+
+def measure() -> dict[str, float]:
+    """Median seconds of each part, of semi-inf-net-quick's network."""
+    parameters = NetworkParameters(weights="random")
+    network = build(parameters)
+    with tempfile.TemporaryDirectory(prefix="maskloom-bench-") as folder:
+        objects = open_store(Path(folder).as_uri())
+        rounds = [_round(parameters, network, objects) for _ in range(REPEATS)]
+    return {part: statistics.median(seconds[part] for seconds in rounds) for part in rounds[0]}
+
+
+def _round(parameters: NetworkParameters, network: InfNet, objects: ObjectStore) -> dict[str, float]:
+    next(network.parameters()).data.add_(1)  # other weights: a blob that is there is not written again
+    data, bytes_s = timed(lambda: checkpoint_bytes(parameters, network.state_dict()))
+    _, sha256_s = timed(lambda: sha256(data))
+    digest, put_s = timed(lambda: objects.put(data))
+    read, get_s = timed(lambda: checkpoint_weights(objects, digest))
+    _, load_s = timed(lambda: network.load_state_dict(read))
+    return {
+        "its bytes": bytes_s,
+        "their sha256": sha256_s,
+        "into the store (write and flush)": put_s - sha256_s,
+        "from the store, verified": get_s,
+        "into a network": load_s,
+    }
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What `work` returns, and how long it took."""
+    began = time.perf_counter()
+    return work(), time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure()))
