@@ -35,7 +35,7 @@ format: setup  ## Write the code as `lint` wants it
 
 check: lint test  ## What CI runs: lint and test
 
-test-faults: setup  ## Kill everything everywhere; the outcome goes to docs/benchmarks/faults.md (hours)
+test-faults: setup  ## Kill everything everywhere; the outcome goes to docs/benchmarks/faults.md (hours; goes on where it was)
 	$(BIN)/python tests/faults/campaign.py --moments 30 --report docs/benchmarks/faults.md
 
 test-e2e: setup  ## Run the commands as a user would, the demo included

@@ -1,23 +1,27 @@
 """The fault campaign: kill every part of a small real run at every point of the step protocol and at many moments, and compare.
 
 `python tests/faults/campaign.py --moments 30 --report docs/benchmarks/faults.md` exits with 1 when any run ended otherwise than
-the run that was left alone. It takes an hour or more; `tests/integration/test_faults_short.py` is the short form.
+the run that was left alone. It takes hours. Every trial is
+noted in a file at once, from which a campaign that was interrupted goes on. `tests/integration/test_faults_short.py` is the
+short form.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from faults.report import write
+from faults import notes, report
 from support.stage import Driver, Stage, staged
 from support.trials import (
     POINTS,
@@ -27,12 +31,15 @@ from support.trials import (
     ctrl_c,
     driver_at_points,
     others_at_points,
-    random_moments,
 )
 
 MEETS = {"postgres": tuple(POINTS), "trainer": ("train", "label"), "labeller": ("train", "label")}
 """Kinds of step at whose points a part is killed: actors at those that need actors."""
 INTERRUPTIONS = 10
+SIDE_BY_SIDE = 2
+"""Trials at a time: most of their time they wait for Ray to notice that a driver is gone."""
+Group = Callable[[Stage], Iterator[Trial]]
+"""Trials that share a run, or one trial."""
 
 
 def main() -> int:
@@ -41,55 +48,81 @@ def main() -> int:
     parser.add_argument("--moments", type=int, default=30, help="random moments for each part that is killed")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     parser.add_argument("--report", type=Path, default=Path("docs/benchmarks/faults.md"))
+    parser.add_argument("--notes", type=Path, default=Path(".faults.jsonl"), help="what is done so far")
     options = parser.parse_args()
-    began = time.monotonic()
-    trials: list[Trial] = []
-    with staged() as stage:
+    done = notes.read(options.notes)
+    if done:
+        print(f"{len(done)} groups of trials are done: {options.notes} (remove it to begin anew)", flush=True)
+    with staged() as stage, ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
         print(f"undisturbed: {stage.seconds:.0f} s", flush=True)
-        for trial in campaign(stage, options.moments, options.seed):
-            trials.append(trial)
-            outcome = "; ".join(trial.problems) or "the same"
-            recovered = "" if trial.recovered_s is None else f"{trial.recovered_s:.1f} s"
-            print(f"{len(trials):4} {trial.victim:9} {trial.where:45} {recovered:>7} {outcome}", flush=True)
-            write(options.report, trials, stage.seconds, options.seed, time.monotonic() - began)
-    return 1 if any(trial.problems for trial in trials) else 0
+        groups = campaign(options.moments, options.seed)
+        started = {
+            threads.submit(lambda group: list(group(stage)), group): name
+            for name, group in groups.items()
+            if name not in done
+        }
+        for finished in as_completed(started):
+            name, trials = started[finished], finished.result()
+            done[name] = trials
+            notes.add(options.notes, name, trials)
+            for trial in trials:
+                tell(trial)
+            in_order = [trial for known in groups for trial in done.get(known, [])]
+            report.write(options.report, in_order, stage.seconds, options.seed)
+    options.notes.unlink()
+    return 1 if any(trial.problems for trials in done.values() for trial in trials) else 0
 
 
-def campaign(stage: Stage, moments: int, seed: int) -> Iterator[Trial]:
-    """Every trial, one after the other."""
-    yield repeated(stage, "nothing")
-    with busy_machine():
-        yield repeated(stage, "nothing, on a busy machine")
+def tell(trial: Trial) -> None:
+    """A line about a trial."""
+    outcome = "; ".join(trial.problems) or "the same"
+    recovered = "" if trial.recovered_s is None else f"{trial.recovered_s:.1f} s"
+    print(f"{trial.victim:9} {trial.where:45} {recovered:>7} {outcome}", flush=True)
+
+
+def campaign(moments: int, seed: int) -> dict[str, Group]:
+    """Every group of trials by name."""
+    groups: dict[str, Group] = {"nobody": repeated, "nobody, busy": repeated_on_a_busy_machine}
     for kind in POINTS:
-        yield from driver_at_points(stage, kind)
+        groups[f"driver at {kind}"] = partial(driver_at_points, kind=kind)
     for victim, kinds in MEETS.items():
         for kind in kinds:
-            yield from others_at_points(stage, victim, kind)
-    for number, victim in enumerate(VICTIMS):
-        draws = random_moments(stage, seed + number)
-        yield from at_random(lambda moment, victim=victim: at_moment(stage, victim, moment), draws, moments)
-    yield from at_random(
-        lambda moment: ctrl_c(stage, moment), random_moments(stage, seed + len(VICTIMS)), INTERRUPTIONS
-    )
+            groups[f"{victim} at {kind}"] = partial(others_at_points, victim=victim, kind=kind)
+    for number in range(moments):
+        for victim in VICTIMS:
+            name = f"{victim} at moment {number}"
+            groups[name] = at_random(partial(at_moment, victim=victim), f"{seed} {name}")
+    for number in range(INTERRUPTIONS):
+        name = f"ctrl-c {number}"
+        groups[name] = at_random(ctrl_c, f"{seed} {name}")
+    return groups
 
 
-def at_random(trial, draws: Iterator[float], count: int) -> Iterator[Trial]:
-    """`count` trials at drawn moments; a moment after the end of the run is drawn again."""
-    done = 0
-    while done < count:
-        result = trial(next(draws))
-        if result is not None:
-            done += 1
-            yield result
+def at_random(trial: Callable[..., Trial | None], seed: str) -> Group:
+    """A trial at a drawn moment; a moment after the end of the run is drawn again."""
+
+    def group(stage: Stage) -> Iterator[Trial]:
+        draws = random.Random(seed)
+        while (result := trial(stage, moment=draws.uniform(0.5, stage.seconds))) is None:
+            pass
+        yield result
+
+    return group
 
 
-def repeated(stage: Stage, where: str) -> Trial:
+def repeated(stage: Stage, where: str = "nothing") -> Iterator[Trial]:
     """The undisturbed run once more."""
     with stage.copy() as home:
         driver = Driver(home, stage.run)
         problems = [] if driver.wait() == 0 else [driver.errors[-1000:]]
         problems += stage.verdict(home)
-    return Trial(victim="nobody", where=where, problems=tuple(problems), recovered_s=None)
+    yield Trial(victim="nobody", where=where, problems=tuple(problems), recovered_s=None)
+
+
+def repeated_on_a_busy_machine(stage: Stage) -> Iterator[Trial]:
+    """The undisturbed run, while others want the cores."""
+    with busy_machine():
+        yield from repeated(stage, "nothing, on a busy machine")
 
 
 @contextmanager

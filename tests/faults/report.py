@@ -31,13 +31,13 @@ process has ended.
 """
 
 
-def write(path: Path, trials: Sequence[Trial], undisturbed_s: float, seed: int, took_s: float) -> None:
+def write(path: Path, trials: Sequence[Trial], undisturbed_s: float, seed: int) -> None:
     """Write the page anew."""
     path.parent.mkdir(parents=True, exist_ok=True)
     parts = [
         _INTRODUCTION,
         f"{datetime.now(UTC):%Y-%m-%d}, {_machine()}. The undisturbed run took {undisturbed_s:.0f} s.",
-        f"The campaign took {took_s / 60:.0f} minutes; random moments with seed {seed}.\n",
+        f"Two trials at a time; random moments with seed {seed}.\n",
         _table(
             ["killed", "times", "ended the same", "recovery: median", "longest"],
             [_summary(victim, trials) for victim in dict.fromkeys(trial.victim for trial in trials)],

@@ -31,13 +31,13 @@ def test_another_part_killed_at_every_point_of_a_step(stage: Stage, victim: str,
 
 
 def test_a_driver_killed_in_the_midst(stage: Stage) -> None:
-    trial = at_moment(stage, "driver", stage.seconds / 2)
+    trial = at_moment(stage, victim="driver", moment=stage.seconds / 2)
     assert trial is not None
     assert trial.problems == ()
 
 
 def test_ctrl_c_ends_within_seconds_and_the_run_resumes(stage: Stage) -> None:
-    trial = ctrl_c(stage, stage.seconds / 2)
+    trial = ctrl_c(stage, moment=stage.seconds / 2)
     assert trial is not None
     assert trial.problems == ()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import time
 from collections.abc import Iterator
@@ -103,7 +102,7 @@ def others_at_points(stage: Stage, victim: str, kind: str) -> Iterator[Trial]:
         yield Trial(victim=victim, where=point, problems=tuple(problems), recovered_s=seconds)
 
 
-def at_moment(stage: Stage, victim: str, moment: float) -> Trial | None:
+def at_moment(stage: Stage, *, victim: str, moment: float) -> Trial | None:
     """Kill `victim` so many seconds after the start, or as soon as it lives. None when the run ends before."""
     with stage.copy() as home:
         driver = Driver(home, stage.run, SMALL_RUN_SAVES_EVERY_S="1")
@@ -137,7 +136,7 @@ def at_moment(stage: Stage, victim: str, moment: float) -> Trial | None:
     )
 
 
-def ctrl_c(stage: Stage, moment: float) -> Trial | None:
+def ctrl_c(stage: Stage, *, moment: float) -> Trial | None:
     """Press Ctrl-C so many seconds after the start. `recovered_s` is how long the process took to end."""
     with stage.copy() as home:
         driver = Driver(home, stage.run)
@@ -162,13 +161,6 @@ def ctrl_c(stage: Stage, moment: float) -> Trial | None:
         recovered_s=took,
         note=note,
     )
-
-
-def random_moments(stage: Stage, seed: int) -> Iterator[float]:
-    """Moments of the small run, evenly likely from its start to its end."""
-    generator = random.Random(seed)
-    while True:
-        yield generator.uniform(0.5, stage.seconds)
 
 
 def _start_again(
@@ -233,5 +225,4 @@ __all__ = [
     "ctrl_c",
     "driver_at_points",
     "others_at_points",
-    "random_moments",
 ]
