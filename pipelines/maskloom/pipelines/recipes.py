@@ -67,6 +67,9 @@ class SemiInfNet:
     gate: GateParameters = GateParameters()
     fine_tune: TrainingParameters
     pretrain: TrainingParameters
+    pretrain_from: Literal["backbone", "rounds"] = "backbone"
+    """What pre-training on the pseudo labels starts from: anew (paper), or from the network of the last round, so that few
+    steps go a longer way."""
     final: TrainingParameters
     final_labels: Literal["refused", "all"] = "refused"
     """What the finished network labels: the slices whose pseudo label a gate refused, or the whole pool again."""
@@ -110,9 +113,10 @@ RECIPES: dict[str, Recipe] = {
         supervised=_QUICK,
         sampler=SamplerParameters(kind="volume", group_size=400),
         gate=GateParameters(kind="confidence"),
-        fine_tune=replace(_QUICK, steps=75, learning_rate=3e-4, expert_repeat=4),
-        pretrain=replace(_QUICK, steps=150, learning_rate=3e-4),
-        final=replace(_QUICK, steps=150, learning_rate=3e-4, average=0.99),
+        fine_tune=replace(_QUICK, steps=50, learning_rate=3e-4, expert_repeat=16),
+        pretrain=replace(_QUICK, steps=100, learning_rate=3e-4),
+        pretrain_from="rounds",
+        final=replace(_QUICK, steps=300, average=0.99),
         final_labels="all",
     ),
     "supervised": Supervised(network=_QUICK_NETWORK, prediction=_QUICK_PREDICTION, supervised=_QUICK),

@@ -1,9 +1,9 @@
 """READ FIRST: the whole of Semi-Inf-Net, on one page (Fan et al., IEEE TMI 39(8), 2020, section III-E and algorithm 1).
 
 Train Inf-Net on the expert masks. Then, round by round, let the newest network label a group of unlabelled slices, take what
-the gate lets through into the training set, and fine-tune on all of it. When the pool is empty, train anew on the pseudo labels
-alone and finish on the expert masks. Each `flow.do` is durable: done once, whatever dies (`flow.py`). What a step does is in
-`steps/`, and every number is in `recipes.py`.
+the gate lets through into the training set, and fine-tune on all of it. When the pool is empty, train on the pseudo labels
+alone (the paper: anew) and finish on the expert masks. Each `flow.do` is durable: done once, whatever dies (`flow.py`). What a
+step does is in `steps/`, and every number is in `recipes.py`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def semi_inf_net(
     flow.round = None
 
     if mixed != labelled:
-        model = flow.do(train(data=mixed, only="pseudo", stage=recipe.pretrain))
+        start = model if recipe.pretrain_from == "rounds" else None
+        model = flow.do(train(data=mixed, only="pseudo", stage=recipe.pretrain, start=start))
     model = flow.do(train(data=labelled, stage=recipe.final, start=model))
 
     remaining = [slice_ for group in groups for slice_ in group] if recipe.final_labels == "all" else refused
