@@ -1,0 +1,108 @@
+"""What the method asks for, step by step: which network starts from which, on which data, and what labels the pool."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from maskloom.pipelines import recipes
+from maskloom.pipelines.recipes import SemiInfNet
+from maskloom.pipelines.semi_inf_net import semi_inf_net, supervised
+from maskloom.pipelines.steps.gate import Gate, Gated
+from maskloom.pipelines.steps.label import Label, PseudoLabel, PseudoLabels
+from maskloom.pipelines.steps.merge import Merge
+from maskloom.pipelines.steps.sample import Groups, Sample
+from maskloom.pipelines.steps.train import Train, Trained
+from maskloom.platform.facts import DatasetVersion
+
+EXPERTS = DatasetVersion(digest="experts", dataset="lungs", parent=None, size=2)
+POOL = DatasetVersion(digest="pool", dataset="lungs", parent=None, size=4)
+GROUPS = (("a", "b"), ("c", "d"))
+
+
+class Recorder:
+    """Stands where a `Flow` does: notes every step, and answers with what the step could have made."""
+
+    def __init__(self, refused: str = "") -> None:
+        self.round: int | None = None
+        self.trained: list[tuple[str, str | None, str]] = []
+        self.labelled: list[tuple[str, str]] = []
+        self._refused = refused
+
+    def do(self, step: Any) -> Any:
+        match step:
+            case Sample():
+                return Groups(groups=GROUPS)
+            case Train():
+                self.trained.append((step.data.digest, step.start and step.start.digest, step.only))
+                name = f"network {len(self.trained)}"
+                return Trained(
+                    digest=name, size_bytes=1, steps=1, slices=1, curve=(), images_per_s=1, compute_s=1
+                )
+            case Label():
+                self.labelled.append(("".join(step.slices), step.model.digest))
+                return labels(step.slices)
+            case Gate():
+                slices = [label.slice for label in step.labels.labels]
+                kept = [name for name in slices if name not in self._refused]
+                return Gated(kept=labels(kept), refused=tuple(set(slices) - set(kept)))
+            case Merge():
+                added = "".join(label.slice for label in step.labels.labels)
+                digest = f"{step.base.digest}+{added}" if added else step.base.digest
+                return replace(step.base, digest=digest)
+        raise AssertionError(f"no such step: {step}")
+
+
+def labels(slices: Any) -> PseudoLabels:
+    made = [PseudoLabel(label=f"label {name}", slice=name, mask="mask", scores={}) for name in slices]
+    return PseudoLabels(digest="labels", labels=tuple(made))
+
+
+def the(name: str) -> SemiInfNet:
+    recipe = recipes.named(name)
+    assert isinstance(recipe, SemiInfNet)
+    return recipe
+
+
+def run(recipe: SemiInfNet, refused: str = "") -> tuple[Recorder, Trained]:
+    flow = Recorder(refused)
+    return flow, semi_inf_net(flow, recipe, EXPERTS, POOL, seed=0)  # type: ignore[arg-type]
+
+
+def test_the_paper_pretrains_anew_and_finishes_on_the_experts() -> None:
+    flow, model = run(the("semi-inf-net"))
+    assert flow.trained == [
+        ("experts", None, "all"),
+        ("experts+ab", "network 1", "all"),
+        ("experts+ab+cd", "network 2", "all"),
+        ("experts+ab+cd", None, "pseudo"),
+        ("experts", "network 4", "all"),
+    ]
+    assert model.digest == "network 5"
+    assert flow.labelled == [("ab", "network 1"), ("cd", "network 2")]
+
+
+def test_the_quick_recipe_goes_on_from_its_rounds_and_labels_all_anew() -> None:
+    flow, _ = run(the("semi-inf-net-quick"))
+    assert flow.trained[3] == ("experts+ab+cd", "network 3", "pseudo")
+    assert flow.labelled[-1] == ("abcd", "network 5")
+
+
+def test_what_a_gate_refused_is_labelled_by_the_finished_network() -> None:
+    flow, _ = run(the("semi-inf-net"), refused="bc")
+    assert flow.trained[1:3] == [("experts+a", "network 1", "all"), ("experts+a+d", "network 2", "all")]
+    assert flow.labelled[-1] == ("bc", "network 5")
+
+
+def test_without_a_label_that_passes_there_is_no_pretraining() -> None:
+    flow, model = run(the("semi-inf-net"), refused="abcd")
+    assert [only for _, _, only in flow.trained] == ["all"] * 4
+    assert model.digest == "network 4"
+    assert flow.labelled[-1] == ("abcd", "network 4")
+
+
+def test_supervised_trains_once_on_the_experts() -> None:
+    flow = Recorder()
+    recipe = recipes.named("supervised")
+    model = supervised(flow, recipe, EXPERTS, seed=0)  # type: ignore[arg-type]
+    assert (flow.trained, model.digest) == ([("experts", None, "all")], "network 1")
