@@ -137,7 +137,10 @@ def at_moment(stage: Stage, *, victim: str, moment: float) -> Trial | None:
 
 
 def ctrl_c(stage: Stage, *, moment: float) -> Trial | None:
-    """Press Ctrl-C so many seconds after the start. `recovered_s` is how long the process took to end."""
+    """Press Ctrl-C so many seconds after the start. `recovered_s` is how long the process took to end.
+
+    None when the run ends before it hears of it.
+    """
     with stage.copy() as home:
         driver = Driver(home, stage.run)
         time.sleep(moment)
@@ -149,6 +152,8 @@ def ctrl_c(stage: Stage, *, moment: float) -> Trial | None:
         interrupt(driver)
         code = driver.wait()
         took = time.monotonic() - pressed
+        if code == 0 and driver.events[-1][1]["event"] == "finished":
+            return None
         problems = [] if code == 130 else [f"exit code {code} instead of 130: {driver.errors[-500:]}"]
         note = f"its actors were gone {until_gone(family):.1f} s later"
         last = Driver(home, stage.run)
