@@ -73,6 +73,8 @@ def test_help_names_every_command(shell: Shell) -> None:
         ("ingest . --dataset d --split labelled", ["needs masks", "--masks PATH"]),
         ("ingest . --dataset d --split unlabelled --pattern (", ["not a regular expression"]),
         ("ingest . --dataset d --split all", ["--split", "'labelled', 'unlabelled', 'test'"]),
+        ("run supervised --dataset d --seed -1", ["--seed", "greater than or equal to 0"]),
+        (f"run supervised --dataset d --seed {2**63}", ["--seed", "less than or equal to"]),
         ("run supervised --dataset d --workers 0", ["--workers", "greater than or equal to 1"]),
     ],
 )

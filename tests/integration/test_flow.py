@@ -151,6 +151,12 @@ def test_a_failing_step_leaves_its_error_and_is_tried_again(
     assert loose_ends(setting.platform) == []
 
 
+def test_what_the_models_do_not_have_is_a_wrong_setting(setting: Setting) -> None:
+    code, _, err = ended(setting.start(TINY_REFUSE="label"))
+    assert code == 2
+    assert "SettingsError | there is no such engine" in err
+
+
 def test_a_second_process_on_the_run_is_told_who_drives_it(
     setting: Setting, undisturbed: dict[str, list[str]]
 ) -> None:

@@ -2,7 +2,8 @@
 
 `python tiny_flow.py RUN` drives the run to its end and exits as `maskloom` would: 0, or the error's own exit code.
 The home and the database are those of the environment. TINY_HOLD=KIND keeps a step of that kind from ending until the file `go`
-is in the home; TINY_FAIL=KIND makes it fail.
+is in the home; TINY_FAIL=KIND makes it fail, TINY_REFUSE=KIND as the models do
+when a recipe asks for what they do not have.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from maskloom.models.errors import ModelError
 from maskloom.pipelines import drive, recipes
 from maskloom.pipelines.jobs import EvaluateJob, LabelJob, SliceEvaluation, SliceLabel, TrainJob, TrainResult
 from maskloom.pipelines.recipes import GateParameters, Recipe, SamplerParameters, SemiInfNet
@@ -113,6 +115,8 @@ class TinyCrew:
     def _interfere(self, work: Work) -> None:
         if os.environ.get("TINY_FAIL") == work.kind:
             raise RuntimeError("asked to fail")
+        if os.environ.get("TINY_REFUSE") == work.kind:
+            raise ModelError("there is no such engine")
         while os.environ.get("TINY_HOLD") == work.kind and not (self._home / "go").exists():
             work.stop.wait(0.05)
 

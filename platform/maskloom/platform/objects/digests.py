@@ -15,15 +15,15 @@ def digest_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def two_levels(digest: str) -> str:
-    """The place of a blob below a store's root, `ab/cd/abcd...`, so that no folder holds too many names.
+def place_of(digest: str) -> str:
+    """The place of a blob below a store's root, `ab/abcd...`: 4,000 names a folder where there are a million blobs.
 
     Raises:
         ValueError: `digest` is no sha256: a programming error, as digests come from stores and the catalog.
     """
     if not _DIGEST.fullmatch(digest):
         raise ValueError(f"not a sha256 digest: {digest!r}")
-    return f"{digest[:2]}/{digest[2:4]}/{digest}"
+    return f"{digest[:2]}/{digest}"
 
 
 def verified(data: bytes, digest: str, *, where: str) -> bytes:

@@ -1,6 +1,6 @@
 """The object store in a folder: what one machine uses when MASKLOOM_OBJECTS_URL names no other.
 
-A blob is written to `incoming/`, flushed to the disk and renamed to `ab/cd/abcd...`, so that no reader sees a
+A blob is written to `incoming/`, flushed to the disk and renamed to `ab/abcd...`, so that no reader sees a
 part of it and a power cut never takes back what a step has committed.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from maskloom.platform.errors import ObjectStoreUnavailable, SettingsError, disk_hint
-from maskloom.platform.objects.digests import digest_of, missing, two_levels, verified
+from maskloom.platform.objects.digests import digest_of, missing, place_of, verified
 
 _LEFTOVER_AGE_S = 3600.0  # no writer takes an hour over one blob: what is older was left by a killed one
 _THREADS = 8  # enough to let the disk flush many blobs at once
@@ -30,7 +30,7 @@ class LocalStore:
         self._root = folder_of(url)
         self._incoming = self._root / "incoming"
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
-        self._durable_folders: set[Path] = set()
+        self._made = False
 
     def __reduce__(self) -> tuple[type[LocalStore], tuple[str]]:
         return LocalStore, (self.url,)
@@ -71,12 +71,12 @@ class LocalStore:
         self.delete(probe)
 
     def _path(self, digest: str) -> Path:
-        return self._root / two_levels(digest)
+        return self._root / place_of(digest)
 
     def _write(self, data: bytes) -> str:
         digest = digest_of(data)
         path = self._path(digest)
-        self._make_folders(path.parent)
+        self._make_folders()
         if not _has_size(path, len(data)):
             temporary = self._incoming / uuid.uuid4().hex
             try:
@@ -90,20 +90,17 @@ class LocalStore:
         _sync_folder(path.parent)  # also when the blob was there: its writer may have died before this line
         return digest
 
-    def _make_folders(self, folder: Path) -> None:
-        """Makes a blob's folder and the names of all folders above it durable, once in a process."""
-        if folder in self._durable_folders:
+    def _make_folders(self) -> None:
+        """Makes all folders of the store, and their names durable, once in a process."""
+        if self._made:
             return
-        if not self._durable_folders:
-            self._incoming.mkdir(parents=True, exist_ok=True)
-            self._clear_leftovers()
-            for first_level in range(256):
-                (self._root / f"{first_level:02x}").mkdir(exist_ok=True)
-            _sync_folder(self._root)
-            _sync_folder(self._root.parent)
-        folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-        self._durable_folders.add(folder)
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        self._clear_leftovers()
+        for first_digits in range(256):
+            (self._root / f"{first_digits:02x}").mkdir(exist_ok=True)
+        _sync_folder(self._root)
+        _sync_folder(self._root.parent)
+        self._made = True
 
     def _clear_leftovers(self) -> None:
         oldest = time.time() - _LEFTOVER_AGE_S

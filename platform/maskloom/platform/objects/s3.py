@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from maskloom.platform.objects.bucket import PATIENCE_S, THREADS, Bucket
-from maskloom.platform.objects.digests import digest_of, missing, two_levels, verified
+from maskloom.platform.objects.digests import digest_of, missing, place_of, verified
 
 _LOOK_FIRST_BYTES = (
     1_000_000  # from here on, asking whether the blob is there is cheaper than sending it again
@@ -28,26 +28,26 @@ class S3Store:
     def put(self, data: bytes) -> str:
         digest = digest_of(data)
         if len(data) < _LOOK_FIRST_BYTES or not self.has(digest):
-            self._bucket.create(two_levels(digest), data)
+            self._bucket.create(place_of(digest), data)
         return digest
 
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         return list(self._threads.map(self.put, blobs))
 
     def get(self, digest: str) -> bytes:
-        data = self._bucket.read(two_levels(digest))
+        data = self._bucket.read(place_of(digest))
         if data is None:
             raise missing(digest, self.url)
-        return verified(data, digest, where=f"{two_levels(digest)} in {self.url}")
+        return verified(data, digest, where=f"{place_of(digest)} in {self.url}")
 
     def get_many(self, digests: Sequence[str]) -> list[bytes]:
         return list(self._threads.map(self.get, digests))
 
     def has(self, digest: str) -> bool:
-        return self._bucket.has(two_levels(digest))
+        return self._bucket.has(place_of(digest))
 
     def delete(self, digest: str) -> None:
-        self._bucket.delete(two_levels(digest))
+        self._bucket.delete(place_of(digest))
 
     def check(self) -> None:
         probing = S3Store(self.url, patience_s=0.0)

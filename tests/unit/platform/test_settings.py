@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from maskloom.platform.errors import SettingsError
+from maskloom.platform.settings import Settings
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://reader:s3cret@db/lungs",
+        "postgresql+asyncpg://reader:s3cret@db/lungs",
+        "http://reader:s3cret@db",
+        "reader:s3cret@db",
+        "postgresql://reader:s3cret@db:port/lungs",
+    ],
+)
+def test_a_database_that_cannot_serve_is_refused_without_its_password(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MASKLOOM_DATABASE_URL", url)
+    with pytest.raises(SettingsError) as caught:
+        Settings()
+    assert "MASKLOOM_DATABASE_URL is not the URL of a PostgreSQL database" in str(caught.value)
+    assert "postgresql://" in caught.value.hint
+    assert "s3cret" not in repr(caught.value) + caught.value.hint
+
+
+def test_settings_never_print_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASKLOOM_DATABASE_URL", "postgresql://reader:s3cret@db/lungs")
+    settings = Settings()
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value().endswith("s3cret@db/lungs")
+    assert "s3cret" not in repr(settings)
+
+
+def test_objects_are_kept_below_the_home_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MASKLOOM_HOME", str(tmp_path))
+    monkeypatch.delenv("MASKLOOM_OBJECTS_URL", raising=False)
+    assert Settings().objects == (tmp_path / "objects").as_uri()
+    monkeypatch.setenv("MASKLOOM_OBJECTS_URL", "s3://scans")
+    assert Settings().objects == "s3://scans"
