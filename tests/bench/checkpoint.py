@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from maskloom.models.infnet import InfNet, build
+from maskloom.models.infnet import InfNet, build, take_weights
 from maskloom.models.parameters import NetworkParameters
 from maskloom.pipelines.workers.place import checkpoint_bytes, checkpoint_weights
 from maskloom.platform.cluster import ACTOR_ENVIRONMENT
@@ -54,7 +54,7 @@ def _round(parameters: NetworkParameters, network: InfNet, objects: ObjectStore)
     _, sha256_s = timed(lambda: sha256(data))
     digest, put_s = timed(lambda: objects.put(data))
     read, get_s = timed(lambda: checkpoint_weights(objects, digest))
-    _, load_s = timed(lambda: network.load_state_dict(read))
+    _, load_s = timed(lambda: take_weights(network, read))
     return {
         "its bytes": bytes_s,
         "their sha256": sha256_s,

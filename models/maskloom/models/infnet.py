@@ -84,11 +84,25 @@ def load(parameters: NetworkParameters, weights: Mapping[str, Tensor]) -> InfNet
     Raises ModelError if they belong to another network.
     """
     network = build(replace(parameters, weights="random"))
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ModelError(
-            f"These weights do not belong to Inf-Net on '{parameters.backbone}' with {parameters.channels} channels: "
-            f"{error}"
-        ) from error
+    take_weights(network, weights)
     return network
+
+
+def take_weights(network: InfNet, weights: Mapping[str, Tensor]) -> None:
+    """Copy what `Training.weights` gave into `network`, wherever that is; `load_state_dict` takes twice as long.
+
+    Raises ModelError if they belong to another network.
+    """
+    own = network.state_dict()
+    differing = [
+        name
+        for name in sorted(own.keys() | weights.keys())
+        if name not in own or name not in weights or own[name].shape != weights[name].shape
+    ]
+    if differing:
+        raise ModelError(
+            "These weights do not belong to this Inf-Net, with another backbone or other channels: "
+            f"{len(differing)} tensors differ, the first is {differing[0]}."
+        )
+    with torch.no_grad():
+        torch._foreach_copy_(list(own.values()), [weights[name] for name in own])

@@ -10,7 +10,7 @@ from safetensors.torch import load as read_safetensors
 from safetensors.torch import save as write_safetensors
 from torch import Tensor
 
-from maskloom.models.infnet import InfNet
+from maskloom.models.infnet import InfNet, take_weights
 from maskloom.models.infnet import load as load_network
 from maskloom.models.parameters import NetworkParameters
 from maskloom.pipelines.jobs import WorkerSettings
@@ -51,7 +51,7 @@ class NetworkCache:
             self._held = (parameters, checkpoint, network)
         elif self._held[1] != checkpoint:
             network = self._held[2]
-            network.load_state_dict(checkpoint_weights(self._objects, checkpoint))
+            take_weights(network, checkpoint_weights(self._objects, checkpoint))
             self._held = (parameters, checkpoint, network)
         return self._held[2]
 

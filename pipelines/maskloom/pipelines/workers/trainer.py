@@ -18,7 +18,7 @@ import psutil
 import torch
 import torch.distributed as dist
 
-from maskloom.models.infnet import InfNet, build
+from maskloom.models.infnet import InfNet, build, take_weights
 from maskloom.models.parameters import NetworkParameters
 from maskloom.models.training import StepReport, Training
 from maskloom.models.training_data import TrainingData
@@ -107,7 +107,7 @@ class Trainer:
             self._network, self._holds = (job.network, build(job.network, seed=job.seed)), None
         network = self._network[1]
         if job.start is not None and job.start != self._holds:
-            network.load_state_dict(checkpoint_weights(self._objects, job.start))
+            take_weights(network, checkpoint_weights(self._objects, job.start))
         self._holds = None
         size = job.training.size
         cached = self._data.setdefault(size, _CachedSlices(size, device))
