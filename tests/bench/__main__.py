@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from bench import checkpoint, labelling, rounds
+from bench import checkpoint, intake, labelling, rounds
 from bench.machine import processor
 
 OUT = Path(__file__).parents[2] / "docs/benchmarks/single-machine.md"
@@ -28,13 +28,18 @@ def main() -> None:
     engines = ["torch"] + (["openvino"] if importlib.util.find_spec("openvino") else [])
     label_rows = [row for engine in engines for row in labelling.measure(engine)]
     figures = rounds.measure(given.slices)
-    text = page(figures, checkpoint.measured_as_an_actor(), label_rows)
+    text = page(figures, checkpoint.measured_as_an_actor(), label_rows, intake.measure())
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(text)
     print(text)
 
 
-def page(figures: dict[str, Any], parts: dict[str, float], label_rows: list[dict[str, Any]]) -> str:
+def page(
+    figures: dict[str, Any],
+    parts: dict[str, float],
+    label_rows: list[dict[str, Any]],
+    taken_in: dict[str, float],
+) -> str:
     """The page as Markdown."""
     peak = (
         max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -72,6 +77,11 @@ def page(figures: dict[str, Any], parts: dict[str, float], label_rows: list[dict
             f"| {row['case']} | {row['engine']} | {row['end_to_end']:.1f} | {row['bare']:.1f} | {row['ratio']:.2f} |"
             for row in label_rows
         ),
+        "",
+        "## Ingest",
+        "",
+        f"{taken_in['slices']:.0f} JPEGs into an empty home: {taken_in['first_s']:.1f} s (wanted: at most 20 s);",
+        f"again, when all are known: {taken_in['again_s']:.1f} s.",
         "",
     ]
     return "\n".join(lines)

@@ -28,6 +28,13 @@ def bench_platform() -> Iterator[Platform]:
 
 def real_slices(platform: Platform, dataset: str, limit: int | None = None) -> None:
     """Ingest the labelled and (up to `limit`) the unlabelled slices of COVID-SemiSeg."""
+    experts, pool = real_intakes(dataset, limit)
+    ingest(platform, experts, lambda done, total: None)
+    ingest(platform, pool, lambda done, total: None)
+
+
+def real_intakes(dataset: str, limit: int | None = None) -> tuple[Intake, Intake]:
+    """The labelled slices of COVID-SemiSeg, and (up to `limit`) the unlabelled ones."""
     if not REAL.is_dir():
         raise SystemExit(f"{REAL} is not there: set COVID_SEMISEG to a folder with labelled/ and unlabelled/")
     labelled, unlabelled = REAL / "labelled", open_source(str(REAL / "unlabelled/images"))
@@ -35,11 +42,9 @@ def real_slices(platform: Platform, dataset: str, limit: int | None = None) -> N
     experts = Intake(
         images=open_source(str(labelled / "images")), masks=masks, dataset=dataset, split=Split.LABELLED
     )
-    ingest(platform, experts, lambda done, total: None)
     if limit is not None:
         unlabelled = _First(unlabelled, limit)
-    pool = Intake(images=unlabelled, masks=None, dataset=dataset, split=Split.UNLABELLED)
-    ingest(platform, pool, lambda done, total: None)
+    return experts, Intake(images=unlabelled, masks=None, dataset=dataset, split=Split.UNLABELLED)
 
 
 class _First:
