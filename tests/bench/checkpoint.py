@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from maskloom.models.checkpoint_file import CheckpointFile
 from maskloom.models.infnet import InfNet, build, take_weights
 from maskloom.models.parameters import NetworkParameters
-from maskloom.pipelines.workers.place import checkpoint_bytes, checkpoint_weights
+from maskloom.pipelines.workers.place import checkpoint_file, checkpoint_weights
 from maskloom.platform.cluster import ACTOR_ENVIRONMENT
 from maskloom.platform.fingerprint import sha256
 from maskloom.platform.objects.store import ObjectStore, open_store
@@ -44,13 +45,14 @@ def measure() -> dict[str, float]:
     network = build(parameters)
     with tempfile.TemporaryDirectory(prefix="maskloom-bench-") as folder:
         objects = open_store(Path(folder).as_uri())
-        rounds = [_round(parameters, network, objects) for _ in range(REPEATS)]
+        file = checkpoint_file(parameters, network)
+        rounds = [_round(file, network, objects) for _ in range(REPEATS)]
     return {part: statistics.median(seconds[part] for seconds in rounds) for part in rounds[0]}
 
 
-def _round(parameters: NetworkParameters, network: InfNet, objects: ObjectStore) -> dict[str, float]:
+def _round(file: CheckpointFile, network: InfNet, objects: ObjectStore) -> dict[str, float]:
     next(network.parameters()).data.add_(1)  # other weights: a blob that is there is not written again
-    data, bytes_s = timed(lambda: checkpoint_bytes(parameters, network.state_dict()))
+    data, bytes_s = timed(lambda: file.filled_with(network.state_dict()))
     _, sha256_s = timed(lambda: sha256(data))
     digest, put_s = timed(lambda: objects.put(data))
     read, get_s = timed(lambda: checkpoint_weights(objects, digest))

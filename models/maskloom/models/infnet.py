@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from maskloom.models import backbones
 from maskloom.models.backbones import Backbone
 from maskloom.models.blocks import EdgeAttention, ParallelPartialDecoder, ReceptiveField, ReverseAttention
-from maskloom.models.errors import ModelError
+from maskloom.models.checkpoint_file import copy_weights
 from maskloom.models.parameters import Intensity, NetworkParameters
 
 
@@ -89,20 +89,8 @@ def load(parameters: NetworkParameters, weights: Mapping[str, Tensor]) -> InfNet
 
 
 def take_weights(network: InfNet, weights: Mapping[str, Tensor]) -> None:
-    """Copy what `Training.weights` gave into `network`, wherever that is; `load_state_dict` takes twice as long.
+    """Copy what `Training.weights` gave into `network`, wherever that is.
 
     Raises ModelError if they belong to another network.
     """
-    own = network.state_dict()
-    differing = [
-        name
-        for name in sorted(own.keys() | weights.keys())
-        if name not in own or name not in weights or own[name].shape != weights[name].shape
-    ]
-    if differing:
-        raise ModelError(
-            "These weights do not belong to this Inf-Net, with another backbone or other channels: "
-            f"{len(differing)} tensors differ, the first is {differing[0]}."
-        )
-    with torch.no_grad():
-        torch._foreach_copy_(list(own.values()), [weights[name] for name in own])
+    copy_weights(network.state_dict(), weights)

@@ -128,12 +128,8 @@ class Training:
         self.history = [(loss, dice) for loss, dice in state["history"]]
 
     def weights(self) -> dict[str, Tensor]:
-        """The state dict to keep, for a plain InfNet, as contiguous CPU tensors: the average if there is one."""
-        kept = self._average.weights() if self._average else self._network.state_dict()
-        # A fresh tensor's strides depend on its shape alone, so that equal weights are also saved as equal bytes.
-        return {
-            name: torch.empty(value.shape, dtype=value.dtype).copy_(value) for name, value in kept.items()
-        }
+        """The state dict to keep, for a plain InfNet: the average if there is one. Not a copy: the next step changes it."""
+        return self._average.weights() if self._average else self._network.state_dict()
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """This worker's images and masks of the step, augmented: float32 (b, 1, S, S) in 0..1."""

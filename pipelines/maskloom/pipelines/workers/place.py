@@ -7,9 +7,9 @@ from typing import Any
 import psutil
 import torch
 from safetensors.torch import load as read_safetensors
-from safetensors.torch import save as write_safetensors
 from torch import Tensor
 
+from maskloom.models.checkpoint_file import CheckpointFile
 from maskloom.models.infnet import InfNet, take_weights
 from maskloom.models.infnet import load as load_network
 from maskloom.models.parameters import NetworkParameters
@@ -24,9 +24,9 @@ def prepare(settings: WorkerSettings) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def checkpoint_bytes(network: NetworkParameters, weights: dict[str, Tensor]) -> bytes:
-    """A safetensors file: the weights, and in its metadata which network they are for. Equal weights, equal bytes."""
-    return write_safetensors(weights, metadata={"network": canonical(network)})
+def checkpoint_file(parameters: NetworkParameters, network: InfNet) -> CheckpointFile:
+    """A file for the weights of `network`, whose metadata say which network they are for."""
+    return CheckpointFile(network.state_dict(), {"network": canonical(parameters)})
 
 
 def checkpoint_weights(objects: ObjectStore, digest: str) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import os
 import socket
 import threading
 import time
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -18,12 +19,13 @@ import psutil
 import torch
 import torch.distributed as dist
 
+from maskloom.models.checkpoint_file import CheckpointFile
 from maskloom.models.infnet import InfNet, build, take_weights
 from maskloom.models.parameters import NetworkParameters
 from maskloom.models.training import StepReport, Training
 from maskloom.models.training_data import TrainingData
 from maskloom.pipelines.jobs import Sample, TrainJob, TrainResult, TrainStatus, WorkerSettings
-from maskloom.pipelines.workers.place import checkpoint_bytes, checkpoint_weights, prepare, stacked
+from maskloom.pipelines.workers.place import checkpoint_file, checkpoint_weights, prepare, stacked
 from maskloom.platform.imaging.formats import decode_grey8, resize
 from maskloom.platform.objects.store import open_store
 
@@ -39,10 +41,7 @@ class Trainer:
         self._objects = open_store(settings.objects_url)
         self._device = prepare(settings)
         self._data: dict[int, _CachedSlices] = {}
-        self._network: tuple[NetworkParameters, InfNet] | None = None
-        self._holds: str | None = (
-            None  # the checkpoint whose weights the network has, as long as nothing trains it
-        )
+        self._held: _HeldNetwork | None = None
         self._status: tuple[str, TrainStatus] | None = None
         self._stop = threading.Event()
 
@@ -103,17 +102,19 @@ class Trainer:
         return self._result(job, training, compute_s, images)
 
     def _training(self, job: TrainJob, device: torch.device) -> Training:
-        if self._network is None or self._network[0] != job.network or job.start is None:
-            self._network, self._holds = (job.network, build(job.network, seed=job.seed)), None
-        network = self._network[1]
-        if job.start is not None and job.start != self._holds:
-            take_weights(network, checkpoint_weights(self._objects, job.start))
-        self._holds = None
+        held = self._held
+        if held is None or held.parameters != job.network or job.start is None:
+            network = build(job.network, seed=job.seed)
+            held = _HeldNetwork(job.network, network, checkpoint_file(job.network, network))
+            self._held = held
+        if job.start is not None and job.start != held.checkpoint:
+            take_weights(held.network, checkpoint_weights(self._objects, job.start))
+        held.checkpoint = None
         size = job.training.size
         cached = self._data.setdefault(size, _CachedSlices(size, device))
         data = cached.select(job.samples, self._objects)
         return Training(
-            network,
+            held.network,
             job.training,
             data,
             job.seed,
@@ -151,7 +152,8 @@ class Trainer:
     def _result(self, job: TrainJob, training: Training, compute_s: float, images: int) -> TrainResult:
         if self._settings.rank != 0:
             return TrainResult(digest=None)
-        data = checkpoint_bytes(job.network, training.weights())
+        assert self._held is not None
+        data = self._held.file.filled_with(training.weights())
         history = training.history
         every = max(1, -(-len(history) // CURVE_POINTS))
         curve = tuple(
@@ -164,7 +166,7 @@ class Trainer:
         )
         digest = self._objects.put(data)
         if not job.training.average:
-            self._holds = digest
+            self._held.checkpoint = digest
         return TrainResult(
             digest=digest,
             size_bytes=len(data),
@@ -173,6 +175,17 @@ class Trainer:
             images_per_s=images / compute_s if compute_s else 0.0,
             compute_s=compute_s,
         )
+
+
+@dataclass(slots=True)
+class _HeldNetwork:
+    """The network that was trained last, and the file that its checkpoints are written as."""
+
+    parameters: NetworkParameters
+    network: InfNet
+    file: CheckpointFile
+    checkpoint: str | None = None
+    """The checkpoint whose weights the network has, as long as nothing trains it."""
 
 
 class _CachedSlices:
