@@ -15,7 +15,7 @@ from maskloom.models.infnet import build
 from maskloom.models.parameters import NetworkParameters, PredictionParameters
 from maskloom.pipelines.jobs import LabelJob, WorkerSettings
 from maskloom.pipelines.workers.labeller import Labeller
-from maskloom.pipelines.workers.place import checkpoint_file
+from maskloom.pipelines.workers.place import HeldNetwork
 from maskloom.platform.catalog import slices
 from maskloom.platform.facts import Split
 
@@ -55,7 +55,7 @@ def _case(
     parameters = NetworkParameters(backbone=backbone, weights="random", intensity="percentile")
     prediction = PredictionParameters(size=size, flip=flip, engine=engine, precision=precision, batch_size=8)  # type: ignore[arg-type]
     network = build(parameters)
-    file = checkpoint_file(parameters, network).filled_with(network.state_dict())
+    file = HeldNetwork(parameters, network).file(network.state_dict())
     checkpoint = platform.objects.put(file)
     threads = psutil.cpu_count(logical=False) or 1
     labeller = Labeller(WorkerSettings(objects_url=platform.objects.url, threads=threads))

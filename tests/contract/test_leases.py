@@ -167,8 +167,8 @@ def test_who_lost_it_can_do_nothing_more_with_it(database: Database) -> None:
     connect = database.transaction
     with another_process() as (_, name):
         lost, heir = taken_over(database, name)
-        assert connect(lambda c: leases.holds(c, heir))
-        assert not connect(lambda c: leases.holds(c, lost))
+        with pytest.raises(LookupError):
+            connect(lambda c: leases.finish(c, lost))
         with pytest.raises(LookupError):
             connect(lambda c: leases.set_progress(c, lost, "blob"))
         assert connect(lambda c: leases.progress(c, "prize")) is None
@@ -195,7 +195,7 @@ def test_a_commit_that_has_checked_its_lease_cannot_be_overtaken(database: Datab
         lease = acquire(database, name)
         assert isinstance(lease, Lease)
         with database.connection() as committing:
-            assert leases.holds(committing, lease)
+            assert leases.finish(committing, lease) is None
             with database.connection() as other:
                 other.execute(text("set local lock_timeout = '200ms'"))
                 with pytest.raises(OperationalError, match="lock timeout"):
@@ -214,6 +214,21 @@ def test_progress_stays_with_the_name(database: Database) -> None:
         process.wait()
         acquire(database, leases.this_process())
         assert connect(lambda c: leases.progress(c, "prize")) == "second"
+
+
+def test_work_that_is_done_leaves_no_progress_and_no_holder(database: Database) -> None:
+    connect = database.transaction
+    lease = acquire(database, leases.this_process())
+    assert isinstance(lease, Lease)
+    connect(lambda c: leases.set_progress(c, lease, "half"))
+    connect(lambda c: leases.note(c, lease, {"said": "half"}))
+    assert connect(lambda c: leases.finish(c, lease)) == "half"
+    assert connect(lambda c: leases.progress(c, "prize")) is None
+    assert connect(lambda c: leases.current(c, "prize")) is None
+    with pytest.raises(LookupError):
+        connect(lambda c: leases.set_progress(c, lease, "late"))
+    with pytest.raises(LookupError):
+        connect(lambda c: leases.finish(c, lease))
 
 
 def test_a_keeper_keeps_it_and_says_what_goes_on(database: Database) -> None:

@@ -16,7 +16,7 @@ from maskloom.pipelines import recipes
 from maskloom.pipelines.predict import Prediction, predict
 from maskloom.pipelines.steps.train import Trained
 from maskloom.pipelines.work import Stop, Stopped
-from maskloom.pipelines.workers.place import checkpoint_file
+from maskloom.pipelines.workers.place import HeldNetwork
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog.database import Database
 from maskloom.platform.cluster import Cluster
@@ -48,7 +48,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 @pytest.fixture(scope="module")
 def model(platform: Platform) -> Trained:
     network = build(RECIPE.network, seed=3)
-    digest = platform.objects.put(checkpoint_file(RECIPE.network, network).filled_with(network.state_dict()))
+    digest = platform.objects.put(HeldNetwork(RECIPE.network, network).file(network.state_dict()))
     return Trained(digest=digest, size_bytes=0, steps=0, slices=0, curve=(), images_per_s=0.0, compute_s=0.0)
 
 

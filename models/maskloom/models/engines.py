@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from maskloom.models.blocks import resize
 from maskloom.models.errors import ModelError
-from maskloom.models.infnet import InfNet
+from maskloom.models.infnet import InfNet, placed
 from maskloom.models.intensity import standardise
 from maskloom.models.parameters import Precision, PredictionParameters
 
@@ -43,7 +43,7 @@ class TorchEngine:
     """Eager torch in channels_last, with autocast where the precision is bf16."""
 
     def __init__(self, network: InfNet, precision: Precision, device: torch.device) -> None:
-        self._model = GreyToProbability(network.to(device, memory_format=torch.channels_last).eval())
+        self._model = GreyToProbability(placed(network, device).eval())
         self._half = precision == "bf16"
         self._device = device
 

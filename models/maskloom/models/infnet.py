@@ -88,6 +88,18 @@ def load(parameters: NetworkParameters, weights: Mapping[str, Tensor]) -> InfNet
     return network
 
 
+def placed(network: InfNet, device: torch.device) -> InfNet:
+    """`network` on `device` in channels_last. `.to` takes four times as long to find that it is there already."""
+
+    def is_there(value: Tensor) -> bool:
+        ordered = value.ndim != 4 or value.is_contiguous(memory_format=torch.channels_last)
+        return value.device == device and ordered
+
+    if all(map(is_there, network.parameters())):
+        return network
+    return network.to(device, memory_format=torch.channels_last)
+
+
 def take_weights(network: InfNet, weights: Mapping[str, Tensor]) -> None:
     """Copy what `Training.weights` gave into `network`, wherever that is.
 

@@ -20,7 +20,7 @@ from maskloom.models.averaging import WeightAverage
 from maskloom.models.batch_norm import synchronise
 from maskloom.models.blocks import resize
 from maskloom.models.errors import ModelError
-from maskloom.models.infnet import InfNet
+from maskloom.models.infnet import InfNet, placed
 from maskloom.models.intensity import standardise, to_grey
 from maskloom.models.losses import deep_supervision
 from maskloom.models.parameters import TrainingParameters
@@ -78,7 +78,7 @@ class Training:
         share = parameters.batch_size // world
         self._own = slice(rank * share, (rank + 1) * share)
         self._sizes = [max(32, round(scale * parameters.size / 32) * 32) for scale in parameters.scales]
-        self._network = network.to(self._device, memory_format=torch.channels_last).train()
+        self._network = placed(network, self._device).train()
         self._module: nn.Module = self._network
         if world > 1:
             synchronise(self._network)

@@ -160,16 +160,16 @@ class Flow:
     ) -> str | None:
         if steps.committed_by(connection, key) == claim.attempt:
             return None  # the connection was lost after COMMIT was sent and before its answer came
-        if not leases.holds(connection, claim.lease):
+        try:
+            leftover = leases.finish(connection, claim.lease)
+        except LookupError:
             raise LeaseLost(
                 f"another process took over the step {step.kind} {key[:12]} while this one was away",
                 hint="Nothing is lost: run `maskloom resume` to follow what the other process commits.",
-            )
+            ) from None
         add_blobs(connection, outcome.blobs)
         steps.add_output(connection, key, step.kind, step.identity, output, claim.attempt, outcome.facts)
         steps.add_to_run(connection, self._run.id, key, self.round, time.monotonic() - asked)
-        leftover = leases.set_progress(connection, claim.lease, None)
-        leases.release(connection, claim.lease)
         failpoints.reach("committing", step.kind)
         return leftover
 

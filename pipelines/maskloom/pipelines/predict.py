@@ -22,7 +22,7 @@ from maskloom.pipelines.out_folder import write_file, writing
 from maskloom.pipelines.steps.train import Trained
 from maskloom.pipelines.work import Stop
 from maskloom.pipelines.workers.labeller import ahead, scores_of, soft_masks
-from maskloom.pipelines.workers.place import NetworkCache, prepare, stacked
+from maskloom.pipelines.workers.place import HeldNetwork, prepare, stacked
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.errors import OutputUnwritable, SourceUnreadable
 from maskloom.platform.facts import Run
@@ -66,8 +66,9 @@ def predict(
     """
     recipe = recipes.RECIPE.validate_python(run.recipe)
     device = prepare(WorkerSettings(objects_url=platform.objects.url, threads=torch.get_num_threads()))
-    network = NetworkCache(platform.objects, device).get(recipe.network, model.digest)
-    predictor = Predictor(network, recipe.prediction, device)
+    held = HeldNetwork.blank(recipe.network)
+    held.take(model.digest, platform.objects)
+    predictor = Predictor(held.network, recipe.prediction, device)
     names = visible(images.names())
     targets = _targets(names)
     size = recipe.prediction.batch_size

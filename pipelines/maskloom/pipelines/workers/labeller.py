@@ -18,7 +18,7 @@ from torch import Tensor
 from maskloom.models.inference import Predictor, resize_to, uncertainty
 from maskloom.models.parameters import NetworkParameters, PredictionParameters
 from maskloom.pipelines.jobs import EvaluateJob, LabelJob, SliceEvaluation, SliceLabel, WorkerSettings
-from maskloom.pipelines.workers.place import NetworkCache, prepare, stacked
+from maskloom.pipelines.workers.place import HeldNetwork, prepare, stacked
 from maskloom.platform.imaging.formats import decode_grey8, encode_png, resize
 from maskloom.platform.objects.store import open_store
 
@@ -35,7 +35,7 @@ class Labeller:
         self._settings = settings
         self._objects = open_store(settings.objects_url)
         self._device = prepare(settings)
-        self._networks = NetworkCache(self._objects, self._device)
+        self._held: HeldNetwork | None = None
         self._predictor: tuple[tuple[str, PredictionParameters], Predictor] | None = None
         # Tasks overlap in their reading and storing, but share one network and its threads.
         self._computing = threading.Lock()
@@ -91,8 +91,10 @@ class Labeller:
         prepare(self._settings)
         key = (checkpoint, prediction)
         if self._predictor is None or self._predictor[0] != key:
-            loaded = self._networks.get(network, checkpoint)
-            self._predictor = (key, Predictor(loaded, prediction, self._device))
+            if self._held is None or self._held.parameters != network:
+                self._held = HeldNetwork.blank(network)
+            self._held.take(checkpoint, self._objects)
+            self._predictor = (key, Predictor(self._held.network, prediction, self._device))
         return self._predictor[1]
 
     def _read(

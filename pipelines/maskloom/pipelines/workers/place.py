@@ -1,17 +1,17 @@
-"""What both kinds of actor share: their device and threads, and networks to and from checkpoint files."""
+"""What both kinds of actor share: their device and threads, and a network that they keep."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import psutil
 import torch
-from safetensors.torch import load as read_safetensors
 from torch import Tensor
 
 from maskloom.models.checkpoint_file import CheckpointFile
-from maskloom.models.infnet import InfNet, take_weights
-from maskloom.models.infnet import load as load_network
+from maskloom.models.infnet import InfNet, build, take_weights
 from maskloom.models.parameters import NetworkParameters
 from maskloom.pipelines.jobs import WorkerSettings
 from maskloom.platform.fingerprint import canonical
@@ -24,36 +24,29 @@ def prepare(settings: WorkerSettings) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def checkpoint_file(parameters: NetworkParameters, network: InfNet) -> CheckpointFile:
-    """A file for the weights of `network`, whose metadata say which network they are for."""
-    return CheckpointFile(network.state_dict(), {"network": canonical(parameters)})
+class HeldNetwork:
+    """A network that an actor keeps from call to call, and the file in which its checkpoints come and go."""
 
+    def __init__(self, parameters: NetworkParameters, network: InfNet) -> None:
+        self.parameters, self.network = parameters, network
+        self.checkpoint: str | None = None
+        """Digest of the checkpoint whose weights the network has, if it has those of one."""
+        self._file = CheckpointFile(network.state_dict(), {"network": canonical(parameters)})
 
-def checkpoint_weights(objects: ObjectStore, digest: str) -> dict[str, Tensor]:
-    """The weights in a checkpoint of the object store, on the CPU."""
-    weights: dict[str, Tensor] = read_safetensors(objects.get(digest))
-    return weights
+    @classmethod
+    def blank(cls, parameters: NetworkParameters) -> HeldNetwork:
+        """One that is to take a checkpoint first: no other weights have to be on this machine."""
+        return cls(parameters, build(replace(parameters, weights="random")))
 
+    def take(self, checkpoint: str, objects: ObjectStore) -> None:
+        """Give the network the weights of a checkpoint in the object store."""
+        if checkpoint != self.checkpoint:
+            take_weights(self.network, self._file.read(objects.get(checkpoint)))
+            self.checkpoint = checkpoint
 
-class NetworkCache:
-    """The network that was used last: consecutive calls mostly ask for the same one, or for the same shape."""
-
-    def __init__(self, objects: ObjectStore, device: torch.device) -> None:
-        self._objects = objects
-        self._device = device
-        self._held: tuple[NetworkParameters, str, InfNet] | None = None
-
-    def get(self, parameters: NetworkParameters, checkpoint: str) -> InfNet:
-        """The network of `checkpoint` on the device, for inference."""
-        if self._held is None or self._held[0] != parameters:
-            network = load_network(parameters, checkpoint_weights(self._objects, checkpoint))
-            network.to(self._device).eval()
-            self._held = (parameters, checkpoint, network)
-        elif self._held[1] != checkpoint:
-            network = self._held[2]
-            take_weights(network, checkpoint_weights(self._objects, checkpoint))
-            self._held = (parameters, checkpoint, network)
-        return self._held[2]
+    def file(self, weights: Mapping[str, Tensor]) -> bytes:
+        """A checkpoint: `weights`, and in its metadata which network they are for. Equal weights, equal bytes."""
+        return self._file.filled_with(weights)
 
 
 def stacked(images: list[Any]) -> Tensor:

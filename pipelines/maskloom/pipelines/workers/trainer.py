@@ -11,7 +11,6 @@ import os
 import socket
 import threading
 import time
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -19,13 +18,11 @@ import psutil
 import torch
 import torch.distributed as dist
 
-from maskloom.models.checkpoint_file import CheckpointFile
-from maskloom.models.infnet import InfNet, build, take_weights
-from maskloom.models.parameters import NetworkParameters
+from maskloom.models.infnet import build
 from maskloom.models.training import StepReport, Training
 from maskloom.models.training_data import TrainingData
 from maskloom.pipelines.jobs import Sample, TrainJob, TrainResult, TrainStatus, WorkerSettings
-from maskloom.pipelines.workers.place import checkpoint_file, checkpoint_weights, prepare, stacked
+from maskloom.pipelines.workers.place import HeldNetwork, prepare, stacked
 from maskloom.platform.imaging.formats import decode_grey8, resize
 from maskloom.platform.objects.store import open_store
 
@@ -41,7 +38,7 @@ class Trainer:
         self._objects = open_store(settings.objects_url)
         self._device = prepare(settings)
         self._data: dict[int, _CachedSlices] = {}
-        self._held: _HeldNetwork | None = None
+        self._held: HeldNetwork | None = None
         self._status: tuple[str, TrainStatus] | None = None
         self._stop = threading.Event()
 
@@ -104,12 +101,10 @@ class Trainer:
     def _training(self, job: TrainJob, device: torch.device) -> Training:
         held = self._held
         if held is None or held.parameters != job.network or job.start is None:
-            network = build(job.network, seed=job.seed)
-            held = _HeldNetwork(job.network, network, checkpoint_file(job.network, network))
-            self._held = held
-        if job.start is not None and job.start != held.checkpoint:
-            take_weights(held.network, checkpoint_weights(self._objects, job.start))
-        held.checkpoint = None
+            held = self._held = HeldNetwork(job.network, build(job.network, seed=job.seed))
+        if job.start is not None:
+            held.take(job.start, self._objects)
+        held.checkpoint = None  # the training changes it
         size = job.training.size
         cached = self._data.setdefault(size, _CachedSlices(size, device))
         data = cached.select(job.samples, self._objects)
@@ -153,7 +148,7 @@ class Trainer:
         if self._settings.rank != 0:
             return TrainResult(digest=None)
         assert self._held is not None
-        data = self._held.file.filled_with(training.weights())
+        data = self._held.file(training.weights())
         history = training.history
         every = max(1, -(-len(history) // CURVE_POINTS))
         curve = tuple(
@@ -175,17 +170,6 @@ class Trainer:
             images_per_s=images / compute_s if compute_s else 0.0,
             compute_s=compute_s,
         )
-
-
-@dataclass(slots=True)
-class _HeldNetwork:
-    """The network that was trained last, and the file that its checkpoints are written as."""
-
-    parameters: NetworkParameters
-    network: InfNet
-    file: CheckpointFile
-    checkpoint: str | None = None
-    """The checkpoint whose weights the network has, as long as nothing trains it."""
 
 
 class _CachedSlices:

@@ -123,14 +123,6 @@ def renew(connection: Connection, leases: list[Lease]) -> list[Lease]:
     return lost
 
 
-def holds(connection: Connection, lease: Lease) -> bool:
-    """Whether `lease` is still the newest. Locks it until the transaction ends, so that a commit cannot be overtaken."""
-    epoch = connection.scalar(
-        text("select epoch from leases where name = :name for update"), {"name": lease.name}
-    )
-    return bool(epoch == lease.epoch)
-
-
 def release(connection: Connection, lease: Lease) -> None:
     """Let others have it at once. The epoch grows, so that neither a late commit nor a late renewal of ours counts."""
     connection.execute(
@@ -142,16 +134,38 @@ def release(connection: Connection, lease: Lease) -> None:
     )
 
 
-def set_progress(connection: Connection, lease: Lease, blob: str | None) -> str | None:
-    """Remember `blob` as how far the work is; returns the blob it replaces. Raises LookupError when the lease is lost."""
-    if not holds(connection, lease):
-        raise LookupError(lease.name)
-    before: str | None = connection.scalar(
-        text("select progress from leases where name = :name"), {"name": lease.name}
+def finish(connection: Connection, lease: Lease) -> str | None:
+    """Release a lease whose work is done; returns the blob that was its progress. Raises LookupError when it is lost.
+
+    Nobody else can take it before the transaction ends, so that a commit cannot be overtaken.
+    """
+    before = _locked_progress(connection, lease)
+    connection.execute(
+        text(
+            "update leases set epoch = epoch + 1, expires_at = '-infinity', note = '{}', progress = null "
+            "where name = :name"
+        ),
+        {"name": lease.name},
     )
+    return before
+
+
+def set_progress(connection: Connection, lease: Lease, blob: str) -> str | None:
+    """Remember `blob` as how far the work is; returns the blob it replaces. Raises LookupError when the lease is lost."""
+    before = _locked_progress(connection, lease)
     connection.execute(
         text("update leases set progress = :blob where name = :name"), {"name": lease.name, "blob": blob}
     )
+    return before
+
+
+def _locked_progress(connection: Connection, lease: Lease) -> str | None:
+    row = connection.execute(
+        text("select epoch, progress from leases where name = :name for update"), {"name": lease.name}
+    ).one_or_none()
+    if row is None or row.epoch != lease.epoch:
+        raise LookupError(lease.name)
+    before: str | None = row.progress
     return before
 
 
