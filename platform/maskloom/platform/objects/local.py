@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +19,7 @@ from maskloom.platform.errors import ObjectStoreUnavailable, SettingsError, disk
 from maskloom.platform.objects.digests import digest_of, missing, place_of, verified
 
 _LEFTOVER_AGE_S = 3600.0  # no writer takes an hour over one blob: what is older was left by a killed one
+_LARGE_BYTES = 1 << 20  # a checkpoint: it is seldom there already, and is hashed while it is written
 _THREADS = 8  # enough to let the disk flush many blobs at once
 
 
@@ -30,6 +31,7 @@ class LocalStore:
         self._root = folder_of(url)
         self._incoming = self._root / "incoming"
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
+        self._hashing = ThreadPoolExecutor(_THREADS, thread_name_prefix="hashing")
         self._made = False
 
     def __reduce__(self) -> tuple[type[LocalStore], tuple[str]]:
@@ -74,21 +76,30 @@ class LocalStore:
         return self._root / place_of(digest)
 
     def _write(self, data: bytes) -> str:
-        digest = digest_of(data)
-        path = self._path(digest)
         self._make_folders()
-        if not _has_size(path, len(data)):
-            temporary = self._incoming / uuid.uuid4().hex
-            try:
-                with temporary.open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(path)  # over a blob that another writer finished meanwhile: the same bytes
-            finally:
-                temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)  # also when the blob was there: its writer may have died before this line
+        if len(data) < _LARGE_BYTES:
+            digest = digest_of(data)
+            if not _has_size(self._path(digest), len(data)):
+                self._write_file(data, lambda: digest)
+        else:
+            hashing = self._hashing.submit(digest_of, data)
+            self._write_file(data, hashing.result)
+            digest = hashing.result()
+        # Also when the blob was there: its writer may have died before this line.
+        _sync_folder(self._path(digest).parent)
         return digest
+
+    def _write_file(self, data: bytes, digest: Callable[[], str]) -> None:
+        temporary = self._incoming / uuid.uuid4().hex
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            # Over a blob that another writer finished meanwhile: the same bytes.
+            temporary.replace(self._path(digest()))
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _make_folders(self) -> None:
         """Makes all folders of the store, and their names durable, once in a process."""
