@@ -40,7 +40,7 @@ def backing(request: pytest.FixtureRequest, tmp_path: Path) -> Backing:
 
 def folder_backing(root: Path) -> Backing:
     def overwrite(digest: str, data: bytes) -> None:
-        (root / digest[:2] / digest[2:4] / digest).write_bytes(data)
+        (root / digest[:2] / digest).write_bytes(data)
 
     return Backing(
         url=root.as_uri(),
@@ -53,7 +53,7 @@ def bucket_backing(server: S3Server, url: str) -> Backing:
     prefix = url.removeprefix(f"s3://{BUCKET}/").partition("?")[0]
 
     def overwrite(digest: str, data: bytes) -> None:
-        key = f"{prefix}/{digest[:2]}/{digest[2:4]}/{digest}"
+        key = f"{prefix}/{digest[:2]}/{digest}"
         server.client.put_object(BUCKET, key, io.BytesIO(data), len(data))
 
     def names() -> list[str]:
