@@ -12,7 +12,8 @@ from typing import Any
 
 import psutil
 
-from bench import checkpoint, intake, labelling, rounds
+from bench import intake, rounds
+from bench.as_actor import as_actor
 from bench.machine import processor
 
 OUT = Path(__file__).parents[2] / "docs/benchmarks/single-machine.md"
@@ -26,9 +27,9 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, default=OUT)
     given = arguments.parse_args()
     engines = ["torch"] + (["openvino"] if importlib.util.find_spec("openvino") else [])
-    label_rows = [row for engine in engines for row in labelling.measure(engine)]
+    label_rows = [row for engine in engines for row in as_actor("bench.labelling", engine)]
     figures = rounds.measure(given.slices)
-    text = page(figures, checkpoint.measured_as_an_actor(), label_rows, intake.measure())
+    text = page(figures, as_actor("bench.checkpoint"), label_rows, intake.measure())
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(text)
     print(text)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,26 +12,9 @@ from typing import Any
 from maskloom.models.infnet import build
 from maskloom.models.parameters import NetworkParameters
 from maskloom.pipelines.workers.place import HeldNetwork
-from maskloom.platform.cluster import ACTOR_ENVIRONMENT
-from maskloom.platform.fingerprint import sha256
 from maskloom.platform.objects.store import ObjectStore, open_store
 
 REPEATS = 40
-
-
-def measured_as_an_actor() -> dict[str, float]:
-    """`measure`, in a process with the environment of an actor."""
-    tests = str(Path(__file__).parents[1])
-    environment = {"PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])}
-    said = subprocess.run(
-        [sys.executable, "-m", "bench.checkpoint"],
-        env=os.environ | ACTOR_ENVIRONMENT | environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
-    parts: dict[str, float] = json.loads(said)
-    return parts
 
 
 def measure() -> dict[str, float]:
@@ -52,15 +31,13 @@ def measure() -> dict[str, float]:
 def _round(held: HeldNetwork, objects: ObjectStore) -> dict[str, float]:
     next(held.network.parameters()).data.add_(1)  # other weights: a blob that is there is not written again
     data, bytes_s = timed(lambda: held.file(held.network.state_dict()))
-    _, sha256_s = timed(lambda: sha256(data))
     digest, put_s = timed(lambda: objects.put(data))
     _, get_s = timed(lambda: objects.get(digest))
     held.checkpoint = None
     _, take_s = timed(lambda: held.take(digest, objects))
     return {
         "its bytes": bytes_s,
-        "their sha256": sha256_s,
-        "into the store (write and flush)": put_s - sha256_s,
+        "into the store (hashed, written, flushed)": put_s,
         "from the store, verified": get_s,
         "into a network": take_s - get_s,
     }
@@ -70,7 +47,3 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
     """What `work` returns, and how long it took."""
     began = time.perf_counter()
     return work(), time.perf_counter() - began
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure()))
