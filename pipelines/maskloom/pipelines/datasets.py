@@ -13,6 +13,7 @@ class Datasets:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._read: dict[str, list[Item]] = {}
+        self._scored: dict[str, list[dict[str, float]]] = {}
 
     def items(self, version: DatasetVersion) -> list[Item]:
         """The items in the order that the version alone decides: the oldest ancestor's first, then by slice digest."""
@@ -21,6 +22,13 @@ class Datasets:
             while len(self._read) > 2:
                 del self._read[next(iter(self._read))]
         return self._read[version.digest]
+
+    def scores(self, version: DatasetVersion) -> list[dict[str, float]]:
+        """The scores of its labels. Keeps those of one version: the gates of a run all compare with the experts."""
+        if version.digest not in self._scored:
+            scores = self._database.transaction(lambda c: labels.label_scores(c, version.digest))
+            self._scored = {version.digest: scores}
+        return self._scored[version.digest]
 
     def _load(self, version: DatasetVersion) -> list[Item]:
         if version.parent not in self._read:

@@ -79,17 +79,19 @@ def create(platform: Platform, recipe: Recipe, dataset: str, seed: int) -> tuple
         pool = [
             Item(slice=item.slice) for item in labels.current_items(connection, dataset, Split.UNLABELLED)
         ]
-        labelled = labels.add_version(connection, dataset, None, experts, Split.LABELLED)
-        unlabelled = labels.add_version(connection, dataset, None, pool, Split.UNLABELLED)
+        labelled = labels.growth(dataset, experts, Split.LABELLED)
+        unlabelled = labels.growth(dataset, pool, Split.UNLABELLED)
+        for part in (labelled, unlabelled):
+            labels.add_version(connection, part)
         stored = recipes.RECIPE.dump_python(settled(recipe, platform), mode="json")
-        identity = {"recipe": stored, "labelled": labelled, "pool": unlabelled, "seed": seed}
+        identity = {"recipe": stored, "labelled": labelled.version, "pool": unlabelled.version, "seed": seed}
         run = Run(
             id=fingerprint(identity)[:12],
             recipe=stored,
             dataset=dataset,
             seed=seed,
-            labelled=labelled,
-            pool=unlabelled,
+            labelled=labelled.version,
+            pool=unlabelled.version,
             created_at=datetime.now(UTC),
         )
         found = runs.find(connection, run.id)

@@ -114,12 +114,13 @@ class Flow:
         lease = leases.acquire(connection, f"step/{key}", self._holder)
         if isinstance(lease, leases.Holder):
             return lease
-        # Whoever held the lease may have committed and released it between our look and our turn.
-        committed = steps.output(connection, key)
-        if committed is not None:
-            leases.release(connection, lease)
-            steps.add_to_run(connection, self._run.id, key, self.round, 0.0)
-            return _Committed(output=committed)
+        if lease.epoch > leases.FIRST_EPOCH:
+            # Whoever held the lease may have committed and released it between our look and our turn.
+            committed = steps.output(connection, key)
+            if committed is not None:
+                leases.release(connection, lease)
+                steps.add_to_run(connection, self._run.id, key, self.round, 0.0)
+                return _Committed(output=committed)
         attempt = steps.begin_attempt(connection, key, self._run.id, lease.epoch, self._holder)
         return _Claim(lease=lease, attempt=attempt)
 

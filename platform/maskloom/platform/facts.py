@@ -96,6 +96,15 @@ class DatasetVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """A dataset version together with the items, all of one split, that it adds to its parent."""
+
+    version: DatasetVersion
+    added: tuple[Item, ...]
+    split: Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """A trained network. `digest` is the sha256 of its safetensors file, which names its parameters as well."""
 
@@ -126,7 +135,7 @@ class Evaluation:
     measures: dict[str, Any]
 
 
-Fact = LabelVersion | Checkpoint | GateDecision | Evaluation
+Fact = LabelVersion | Growth | Checkpoint | GateDecision | Evaluation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,6 @@ from maskloom.pipelines.flow import Outcome, Step
 from maskloom.pipelines.recipes import GateParameters
 from maskloom.pipelines.steps.label import PseudoLabel, PseudoLabels
 from maskloom.pipelines.work import Work
-from maskloom.platform.catalog import labels
 from maskloom.platform.facts import DatasetVersion, GateDecision
 from maskloom.platform.fingerprint import fingerprint
 
@@ -79,8 +78,8 @@ class Gate(Step[Gated]):
     experts: DatasetVersion
 
     def run(self, work: Work) -> Outcome[Gated]:
-        scores = work.platform.database.transaction(lambda c: labels.label_scores(c, self.experts.digest))
-        refusal = GATES[self.gate.kind](self.gate, [score["area"] for score in scores])
+        areas = [score["area"] for score in work.datasets.scores(self.experts)]
+        refusal = GATES[self.gate.kind](self.gate, areas)
         reasons = {label.label: refusal(label) for label in self.labels.labels}
         kept = tuple(label for label in self.labels.labels if reasons[label.label] is None)
         refused = tuple(label.slice for label in self.labels.labels if reasons[label.label] is not None)

@@ -14,7 +14,7 @@ from maskloom.platform.facts import DatasetVersion, Item, LabelKind, Split
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merge(Step[DatasetVersion]):
-    """`base` with `labels` added. A version is named by its content, so writing it twice writes it once."""
+    """`base` with `labels` added."""
 
     kind: ClassVar[str] = "merge"
     output_type: ClassVar[Any] = DatasetVersion
@@ -29,7 +29,6 @@ class Merge(Step[DatasetVersion]):
         ]
         if not added:
             return Outcome(output=self.base)
-        version = work.platform.database.transaction(
-            lambda c: labels.add_version(c, self.base.dataset, self.base, added, Split.UNLABELLED)
-        )
-        return Outcome(output=version)
+        items = work.datasets.items(self.base)
+        growth = labels.growth(self.base.dataset, added, Split.UNLABELLED, self.base, items)
+        return Outcome(output=growth.version, facts=(growth,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -45,6 +46,7 @@ class Labeller:
         size, stretch = job.prediction.size, job.prediction.stretch
         batches = _batches(job.slices, job.prediction.batch_size)
         read = ahead(lambda digests: self._read(digests, size), batches)
+        self._load(job)  # while the first slices are read
         predicted = (self._predict(job, *batch) for batch in read)
         stored = ahead(lambda batch: self._store(batch, stretch=stretch), predicted)
         return [label for batch in stored for label in batch]
@@ -84,6 +86,10 @@ class Labeller:
         return _Predicted(
             digests=digests, sizes=sizes, probabilities=probabilities, seconds_each=seconds_each
         )
+
+    def _load(self, job: LabelJob) -> None:
+        with self._computing:
+            self._predictor_for(job.network, job.prediction, job.checkpoint)
 
     def _predictor_for(
         self, network: NetworkParameters, prediction: PredictionParameters, checkpoint: str
@@ -161,13 +167,17 @@ def _batches(items: tuple[T, ...], size: int) -> Iterator[tuple[T, ...]]:
 
 
 def ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """`map(function, items)` with `function` one item ahead of the consumer, in a thread."""
-    with ThreadPoolExecutor(1) as thread:
-        pending = None
-        for item in items:
-            coming = thread.submit(function, item)
-            if pending is not None:
-                yield pending.result()
-            pending = coming
-        if pending is not None:
-            yield pending.result()
+    """`map(function, items)` with `function` one item ahead of the consumer, in a thread. The first begins at once."""
+    thread, remaining = ThreadPoolExecutor(1), iter(items)
+    first = [thread.submit(function, item) for item in islice(remaining, 1)]
+
+    def results() -> Iterator[U]:
+        with thread:
+            pending = deque(first)
+            for item in remaining:
+                pending.append(thread.submit(function, item))
+                yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+
+    return results()

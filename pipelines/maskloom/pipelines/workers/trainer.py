@@ -11,6 +11,7 @@ import os
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +19,7 @@ import psutil
 import torch
 import torch.distributed as dist
 
-from maskloom.models.infnet import build
+from maskloom.models.infnet import InfNet, build
 from maskloom.models.training import StepReport, Training
 from maskloom.models.training_data import TrainingData
 from maskloom.pipelines.jobs import Sample, TrainJob, TrainResult, TrainStatus, WorkerSettings
@@ -99,24 +100,29 @@ class Trainer:
         return self._result(job, training, compute_s, images)
 
     def _training(self, job: TrainJob, device: torch.device) -> Training:
+        size = job.training.size
+        cached = self._data.setdefault(size, _CachedSlices(size, device))
+        with ThreadPoolExecutor(1) as beside:
+            data = beside.submit(cached.select, job.samples, self._objects)
+            network = self._network(job)
+        return Training(
+            network,
+            job.training,
+            data.result(),
+            job.seed,
+            rank=self._settings.rank,
+            world=self._settings.world,
+            device=device,
+        )
+
+    def _network(self, job: TrainJob) -> InfNet:
         held = self._held
         if held is None or held.parameters != job.network or job.start is None:
             held = self._held = HeldNetwork(job.network, build(job.network, seed=job.seed))
         if job.start is not None:
             held.take(job.start, self._objects)
         held.checkpoint = None  # the training changes it
-        size = job.training.size
-        cached = self._data.setdefault(size, _CachedSlices(size, device))
-        data = cached.select(job.samples, self._objects)
-        return Training(
-            held.network,
-            job.training,
-            data,
-            job.seed,
-            rank=self._settings.rank,
-            world=self._settings.world,
-            device=device,
-        )
+        return held.network
 
     def _all_agree_to_stop(self) -> bool:
         # A rank that stopped alone would leave the others waiting for its gradients.

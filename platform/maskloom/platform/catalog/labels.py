@@ -14,7 +14,7 @@ from maskloom.platform.catalog.schema import (
     label_versions,
     slices,
 )
-from maskloom.platform.facts import DatasetVersion, Item, LabelKind, LabelVersion, Split
+from maskloom.platform.facts import DatasetVersion, Growth, Item, LabelKind, LabelVersion, Split
 from maskloom.platform.fingerprint import fingerprint, plain
 
 
@@ -55,11 +55,15 @@ def of_slice(connection: Connection, dataset: str, slice_digest: str) -> list[La
     return [_label(row) for row in rows]
 
 
-def add_version(
-    connection: Connection, dataset: str, parent: DatasetVersion | None, added: Sequence[Item], split: Split
-) -> DatasetVersion:
-    """The dataset version that has the items of `parent` and `added` (all of one split), inserted unless it exists."""
-    ordered = sorted(added, key=lambda item: item.slice)
+def growth(
+    dataset: str,
+    added: Sequence[Item],
+    split: Split,
+    parent: DatasetVersion | None = None,
+    parents_items: Iterable[Item] = (),
+) -> Growth:
+    """The dataset version that has the items of `parent` and `added`. It is named by its content: equal ones are one."""
+    ordered = tuple(sorted(added, key=lambda item: item.slice))
     digest = fingerprint(
         {
             "dataset": dataset,
@@ -67,36 +71,35 @@ def add_version(
             "added": [[item.slice, item.label] for item in ordered],
         }
     )
-    existing = version(connection, digest)
-    if existing is not None:
-        return existing
-    known = _slices_of(connection, parent.digest, [item.slice for item in ordered]) if parent else set()
-    result = DatasetVersion(
-        digest=digest,
-        dataset=dataset,
-        parent=parent.digest if parent else None,
-        size=(parent.size if parent else 0) + len({item.slice for item in ordered} - known),
+    size = len({item.slice for item in parents_items} | {item.slice for item in ordered})
+    version = DatasetVersion(
+        digest=digest, dataset=dataset, parent=parent.digest if parent else None, size=size
     )
+    return Growth(version=version, added=ordered, split=split)
+
+
+def add_version(connection: Connection, growth: Growth) -> None:
+    """Insert a dataset version; one that exists is the same one."""
+    version = growth.version
     connection.execute(
         insert(dataset_versions)
-        .values(digest=digest, dataset=dataset, parent=result.parent, size=result.size)
+        .values(digest=version.digest, dataset=version.dataset, parent=version.parent, size=version.size)
         .on_conflict_do_nothing()
     )
-    if ordered:
+    if growth.added:
         connection.execute(
             insert(dataset_version_items).on_conflict_do_nothing(),
             [
                 {
-                    "version": digest,
+                    "version": version.digest,
                     "slice": item.slice,
-                    "dataset": dataset,
-                    "split": split,
+                    "dataset": version.dataset,
+                    "split": growth.split,
                     "label": item.label,
                 }
-                for item in ordered
+                for item in growth.added
             ],
         )
-    return result
 
 
 def version(connection: Connection, digest: str) -> DatasetVersion | None:
@@ -194,17 +197,6 @@ def current_items(connection: Connection, dataset: str, split: Split) -> list[It
 def total(connection: Connection) -> int:
     """How many label versions there are."""
     return connection.scalar(select(func.count()).select_from(label_versions)) or 0
-
-
-def _slices_of(connection: Connection, digest: str, candidates: Sequence[str]) -> set[str]:
-    rows = connection.scalars(
-        text(
-            _CHAIN + "select distinct i.slice from chain join dataset_version_items i "
-            "on i.version = chain.digest where i.slice = any(:candidates)"
-        ),
-        {"digest": digest, "candidates": list(candidates)},
-    )
-    return set(rows)
 
 
 def _item(row: Any) -> Item:

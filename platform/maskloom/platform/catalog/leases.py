@@ -18,6 +18,8 @@ import psutil
 from sqlalchemy import Connection, text
 
 LEASE_S = 12.0
+FIRST_EPOCH = 1
+"""The epoch of a lease that nobody has held before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +81,16 @@ def _is_gone(holder: dict[str, Any]) -> bool:
 
 def acquire(connection: Connection, name: str, holder: str) -> Lease | Holder:
     """The lease on `name`, or who holds it. Taking over or renewing one's own raises its epoch."""
-    connection.execute(
+    first = connection.execute(
         text(
-            "insert into leases (name, epoch, holder, expires_at, note) "
-            "values (:name, 0, :holder, '-infinity', '{}') on conflict do nothing"
+            "insert into leases (name, epoch, holder, expires_at, note) values "
+            f"(:name, {FIRST_EPOCH}, :holder, clock_timestamp() + make_interval(secs => :ttl), '{{}}') "
+            "on conflict do nothing"
         ),
-        {"name": name, "holder": holder},
+        {"name": name, "holder": holder, "ttl": LEASE_S},
     )
+    if first.rowcount == 1:
+        return Lease(name=name, epoch=FIRST_EPOCH)
     row = connection.execute(
         text(
             "select epoch, holder, expires_at <= clock_timestamp() as expired, "
@@ -139,33 +144,26 @@ def finish(connection: Connection, lease: Lease) -> str | None:
 
     Nobody else can take it before the transaction ends, so that a commit cannot be overtaken.
     """
-    before = _locked_progress(connection, lease)
-    connection.execute(
-        text(
-            "update leases set epoch = epoch + 1, expires_at = '-infinity', note = '{}', progress = null "
-            "where name = :name"
-        ),
-        {"name": lease.name},
-    )
-    return before
+    changes = "epoch = leases.epoch + 1, expires_at = '-infinity', note = '{}', progress = null"
+    return _change_progress(connection, lease, changes)
 
 
 def set_progress(connection: Connection, lease: Lease, blob: str) -> str | None:
     """Remember `blob` as how far the work is; returns the blob it replaces. Raises LookupError when the lease is lost."""
-    before = _locked_progress(connection, lease)
-    connection.execute(
-        text("update leases set progress = :blob where name = :name"), {"name": lease.name, "blob": blob}
-    )
-    return before
+    return _change_progress(connection, lease, "progress = :blob", blob=blob)
 
 
-def _locked_progress(connection: Connection, lease: Lease) -> str | None:
+def _change_progress(connection: Connection, lease: Lease, changes: str, **values: str) -> str | None:
     row = connection.execute(
-        text("select epoch, progress from leases where name = :name for update"), {"name": lease.name}
+        text(
+            "with held as (select name, progress from leases where name = :name and epoch = :epoch for update) "
+            f"update leases set {changes} from held where leases.name = held.name returning held.progress as before"
+        ),
+        {"name": lease.name, "epoch": lease.epoch, **values},
     ).one_or_none()
-    if row is None or row.epoch != lease.epoch:
+    if row is None:
         raise LookupError(lease.name)
-    before: str | None = row.progress
+    before: str | None = row.before
     return before
 
 

@@ -25,6 +25,7 @@ from maskloom.platform.facts import (
     Evaluation,
     Fact,
     GateDecision,
+    Growth,
     LabelVersion,
     StepRecord,
 )
@@ -93,6 +94,9 @@ def add_output(
         if rows:
             connection.execute(insert(table).on_conflict_do_nothing(), rows)
     label_queries.add_labels(connection, [fact for fact in facts if isinstance(fact, LabelVersion)])
+    for fact in facts:
+        if isinstance(fact, Growth):
+            label_queries.add_version(connection, fact)
 
 
 def add_to_run(connection: Connection, run: str, key: str, round_number: int | None, seconds: float) -> None:
