@@ -66,7 +66,7 @@ class PaintedCrew:
 
     def train(self, job: TrainJob, work: object) -> TrainResult:
         trained = self._trainings(job.start) + 1 if job.start else 1
-        network = f"{trained} trainings, now on {len(job.samples)} slices from {job.start}".encode()
+        network = f"{trained} trainings, now on {len(job.pairs)} slices from {job.start}".encode()
         steps = job.training.steps or 100
         curve = tuple(
             (step, 3.0 / (1 + step / 20), 1 - 0.8 / (1 + step / 20)) for step in range(1, steps + 1, 5)

@@ -55,10 +55,10 @@ class TinyCrew:
         state = json.loads(saved) if saved else {"step": 0, "trace": fingerprint([job.start, job.seed])}
         while state["step"] < STEPS:
             self._interfere(work)
-            sample = job.samples[state["step"] % len(job.samples)]
+            slice_, mask = job.pairs[state["step"] % len(job.pairs)]
             state = {
                 "step": state["step"] + 1,
-                "trace": fingerprint([state["trace"], sample.slice, sample.mask]),
+                "trace": fingerprint([state["trace"], slice_, mask]),
             }
             work.report(state["step"], STEPS, loss=1 / state["step"])
             if state["step"] % 2 == 0:

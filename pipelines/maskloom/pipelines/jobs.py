@@ -9,23 +9,19 @@ from maskloom.models.parameters import NetworkParameters, PredictionParameters, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """A slice to train on: digests of its image and its mask, and how often it stands in an epoch."""
-
-    slice: str
-    mask: str
-    repeats: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainJob:
-    """One stage of training. `start`: digest of the checkpoint to start from; None starts from the backbone's weights."""
+    """One stage of training on `pairs` (slice digest, mask digest), each as often in an epoch as `repeats` says.
+
+    `start`: digest of the checkpoint to start from; None starts from the backbone's weights. Pairs are plain tuples because
+    a round sends all of them to its trainers, and a record takes ten times as long to send.
+    """
 
     key: str
     """Of the step that this is for: no stage ever takes another one's status or saved state for its own."""
     network: NetworkParameters
     training: TrainingParameters
-    samples: tuple[Sample, ...]
+    pairs: tuple[tuple[str, str], ...]
+    repeats: tuple[int, ...]
     seed: int
     start: str | None
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from maskloom.models.parameters import NetworkParameters, TrainingParameters
 from maskloom.pipelines.flow import Outcome, Step
-from maskloom.pipelines.jobs import Sample, TrainJob
+from maskloom.pipelines.jobs import TrainJob
 from maskloom.pipelines.work import Work
 from maskloom.platform.errors import NothingToDo
 from maskloom.platform.facts import Checkpoint, DatasetVersion, Item, LabelKind
@@ -41,8 +41,8 @@ class Train(Step[Trained]):
     only: Literal["all", "pseudo"] = "all"
 
     def run(self, work: Work) -> Outcome[Trained]:
-        samples = self._samples(work.datasets.items(self.data))
-        if not samples:
+        pairs, repeats = self._epoch(work.datasets.items(self.data))
+        if not pairs:
             raise NothingToDo(
                 f"there is no slice to train on in dataset {self.data.dataset!r}",
                 hint="Ingest slices with masks: maskloom ingest IMAGES --masks MASKS --split labelled.",
@@ -51,7 +51,8 @@ class Train(Step[Trained]):
             key=self.key,
             network=self.network,
             training=self.stage,
-            samples=samples,
+            pairs=pairs,
+            repeats=repeats,
             seed=self.seed,
             start=self.start.digest if self.start else None,
         )
@@ -61,7 +62,7 @@ class Train(Step[Trained]):
             digest=result.digest,
             size_bytes=result.size_bytes,
             steps=result.steps,
-            slices=len(samples),
+            slices=len(pairs),
             curve=result.curve,
             images_per_s=result.images_per_s,
             compute_s=result.compute_s,
@@ -72,13 +73,10 @@ class Train(Step[Trained]):
             blobs=((result.digest, result.size_bytes, "application/vnd.safetensors"),),
         )
 
-    def _samples(self, items: list[Item]) -> tuple[Sample, ...]:
-        return tuple(
-            Sample(
-                slice=item.slice,
-                mask=item.mask,
-                repeats=1 if item.kind is LabelKind.PSEUDO else self.stage.expert_repeat,
-            )
+    def _epoch(self, items: list[Item]) -> tuple[tuple[tuple[str, str], ...], tuple[int, ...]]:
+        chosen = [
+            (item.slice, item.mask, 1 if item.kind is LabelKind.PSEUDO else self.stage.expert_repeat)
             for item in items
             if item.mask is not None and (self.only == "all" or item.kind is LabelKind.PSEUDO)
-        )
+        ]
+        return tuple((slice_, mask) for slice_, mask, _ in chosen), tuple(repeats for *_, repeats in chosen)

@@ -13,7 +13,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
 
 import psutil
 import torch
@@ -22,10 +21,10 @@ import torch.distributed as dist
 from maskloom.models.infnet import InfNet, build
 from maskloom.models.training import StepReport, Training
 from maskloom.models.training_data import TrainingData
-from maskloom.pipelines.jobs import Sample, TrainJob, TrainResult, TrainStatus, WorkerSettings
+from maskloom.pipelines.jobs import TrainJob, TrainResult, TrainStatus, WorkerSettings
 from maskloom.pipelines.workers.place import HeldNetwork, prepare, stacked
 from maskloom.platform.imaging.formats import decode_grey8, resize
-from maskloom.platform.objects.store import open_store
+from maskloom.platform.objects.store import ObjectStore, open_store
 
 LOAD_BATCH = 64
 CURVE_POINTS = 100
@@ -103,7 +102,7 @@ class Trainer:
         size = job.training.size
         cached = self._data.setdefault(size, _CachedSlices(size, device))
         with ThreadPoolExecutor(1) as beside:
-            data = beside.submit(cached.select, job.samples, self._objects)
+            data = beside.submit(cached.select, job.pairs, job.repeats, self._objects)
             network = self._network(job)
         return Training(
             network,
@@ -189,30 +188,30 @@ class _CachedSlices:
         self._rows: dict[tuple[str, str], int] = {}
         self._data = TrainingData(self._size, self._device)
 
-    def select(self, samples: tuple[Sample, ...], objects: Any) -> TrainingData:
-        """The data with exactly `samples` in its epochs. Reads from the object store only what is new."""
-        if not self._in_order(samples):
+    def select(
+        self, pairs: tuple[tuple[str, str], ...], repeats: tuple[int, ...], objects: ObjectStore
+    ) -> TrainingData:
+        """The data with exactly `pairs` in its epochs. Reads from the object store only what is new."""
+        if not self._in_order(pairs):
             self._clear()
-        new = [sample for sample in samples if (sample.slice, sample.mask) not in self._rows]
+        new = [pair for pair in pairs if pair not in self._rows]
         for start in range(0, len(new), LOAD_BATCH):
             self._append(new[start : start + LOAD_BATCH], objects)
-        repeats = self._data.repeats
-        repeats.zero_()
-        rows = torch.tensor([self._rows[sample.slice, sample.mask] for sample in samples])
-        repeats[rows] = torch.tensor([sample.repeats for sample in samples])
+        self._data.repeats.zero_()
+        self._data.repeats[[self._rows[pair] for pair in pairs]] = torch.tensor(repeats)
         return self._data
 
-    def _in_order(self, samples: tuple[Sample, ...]) -> bool:
-        # The order of rows is part of what a training computes, so it must be the samples' own, whatever came before.
-        rows = [self._rows.get((sample.slice, sample.mask), len(self._rows)) for sample in samples]
+    def _in_order(self, pairs: tuple[tuple[str, str], ...]) -> bool:
+        # The order of rows is part of what a training computes, so it must be the pairs' own, whatever came before.
+        rows = [self._rows.get(pair, len(self._rows)) for pair in pairs]
         return all(earlier <= later for earlier, later in pairwise(rows))
 
-    def _append(self, samples: list[Sample], objects: Any) -> None:
-        blobs = objects.get_many([sample.slice for sample in samples] + [sample.mask for sample in samples])
+    def _append(self, pairs: list[tuple[str, str]], objects: ObjectStore) -> None:
+        blobs = objects.get_many([slice_ for slice_, _ in pairs] + [mask for _, mask in pairs])
         pixels = [resize(decode_grey8(blob), self._size, self._size) for blob in blobs]
-        self._data.append(stacked(pixels[: len(samples)]), stacked(pixels[len(samples) :]))
-        for sample in samples:
-            self._rows[sample.slice, sample.mask] = len(self._rows)
+        self._data.append(stacked(pixels[: len(pairs)]), stacked(pixels[len(pairs) :]))
+        for pair in pairs:
+            self._rows[pair] = len(self._rows)
 
 
 def _loopback() -> str:
