@@ -61,8 +61,13 @@ def page(
         "| --- | --- | --- |",
         f"| median of all rounds | {figures['median_s']:.3f} s | at most 0.15 s |",
         f"| last twenty against first twenty | {figures['last_over_first']:.2f} | at most 1.2 |",
+        f"| last twenty against another run's first twenty | {figures['last_over_fresh']:.2f} | at most 1.2 |",
         f"| replay of the finished run | {figures['replay_s']:.2f} s | at most 2 s |",
         "",
+        "Median of each forty rounds: "
+        + ", ".join(f"{s * 1000:.0f}" for s in figures["stretches_s"])
+        + " ms.",
+        f"The first twenty lie {figures['rounds_s']:.0f} s before the last; the other run is begun right after them.",
         "Median by step: "
         + ", ".join(f"{kind} {spent * 1000:.0f} ms" for kind, spent in figures["median_s_by_step"].items())
         + ".",

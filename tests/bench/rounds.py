@@ -10,11 +10,14 @@ import statistics
 import sys
 import time
 from collections import defaultdict
+from contextlib import suppress
 from typing import Any
 
 from bench.data import bench_platform, real_slices
 from maskloom.pipelines import drive, recipes
-from maskloom.pipelines.work import Progress, Stop
+from maskloom.pipelines.recipes import Recipe
+from maskloom.pipelines.work import Progress, Stop, Stopped
+from maskloom.platform.bootstrap import Platform
 
 SETTINGS = [
     "network.backbone=tf_efficientnet_lite0",
@@ -30,7 +33,8 @@ SETTINGS = [
 class Stopwatch:
     """Overhead per round: wall time of the whole round less the actors' time in the network."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop: Stop | None = None, last_round: int | None = None) -> None:
+        self._stop, self._last_round = stop, last_round
         self.overhead: dict[int, float] = defaultdict(float)
         self.by_kind: dict[str, list[float]] = defaultdict(list)
         self._last = time.perf_counter()
@@ -51,29 +55,51 @@ class Stopwatch:
         if round_number is not None:
             self.overhead[round_number] += spent
             self.by_kind[kind].append(spent)
+        if self._stop and kind == "train" and round_number == self._last_round:
+            self._stop.request("interrupted")
+
+    @property
+    def rounds(self) -> list[float]:
+        """Seconds of overhead, round by round."""
+        return [self.overhead[number] for number in sorted(self.overhead)]
 
 
 def measure(slices: int | None = None) -> dict[str, Any]:
-    """Run 320 rounds of 5 slices (or fewer, for a look), then replay them."""
+    """Run 320 rounds of 5 slices (or fewer, for a look), then the first twenty of another run, then replay the first."""
     with bench_platform() as platform:
         real_slices(platform, "bench", slices)
         recipe = recipes.with_settings(recipes.named("semi-inf-net"), SETTINGS)
         run, _ = drive.create(platform, recipe, "bench", 0)
         watch = Stopwatch()
+        began = time.perf_counter()
         drive.drive(platform, run, workers=1, observer=watch, stop=Stop())
+        rounds_s = time.perf_counter() - began
+        fresh = first_twenty(platform, recipe)
         began = time.perf_counter()
         drive.drive(platform, run, workers=1, observer=Stopwatch(), stop=Stop())
         replay_s = time.perf_counter() - began
-    rounds = [watch.overhead[number] for number in sorted(watch.overhead)]
+    rounds = watch.rounds
+    last_s = statistics.median(rounds[-20:])
     return {
         "rounds": len(rounds),
         "median_s": statistics.median(rounds),
-        "first_20_s": statistics.median(rounds[:20]),
-        "last_20_s": statistics.median(rounds[-20:]),
-        "last_over_first": statistics.median(rounds[-20:]) / statistics.median(rounds[:20]),
+        "stretches_s": [statistics.median(rounds[start : start + 40]) for start in range(0, len(rounds), 40)],
+        "last_over_first": last_s / statistics.median(rounds[:20]),
+        "last_over_fresh": last_s / statistics.median(fresh),
         "median_s_by_step": {kind: statistics.median(spent) for kind, spent in watch.by_kind.items()},
+        "rounds_s": rounds_s,
         "replay_s": replay_s,
     }
+
+
+def first_twenty(platform: Platform, recipe: Recipe) -> list[float]:
+    """The overhead of the first twenty rounds of another run, for comparison with rounds of just before."""
+    run, _ = drive.create(platform, recipe, "bench", 1)
+    stop = Stop()
+    watch = Stopwatch(stop, last_round=20)
+    with suppress(Stopped):
+        drive.drive(platform, run, workers=1, observer=watch, stop=stop)
+    return watch.rounds
 
 
 if __name__ == "__main__":
