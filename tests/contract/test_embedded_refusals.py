@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -51,6 +53,21 @@ def test_a_catalog_that_is_gone_is_not_silently_replaced(maskloom_home: Path) ->
         EmbeddedPostgres(maskloom_home).ensure()
     assert "backup" in caught.value.hint
     (maskloom_home / "postgres").unlink()
+
+
+def test_a_home_that_was_copied_without_its_owner_and_modes(maskloom_home: Path) -> None:
+    postgres = EmbeddedPostgres(maskloom_home)
+    postgres.ensure()
+    postgres.release()
+    data = (maskloom_home / "postgres").resolve() / "data"
+    data.chmod(0o755)
+    with pytest.raises(CatalogUnavailable, match="others may enter") as caught:
+        EmbeddedPostgres(maskloom_home).ensure()
+    assert "Remove" not in caught.value.hint
+    for command in caught.value.hint.partition(": ")[2].split(" && "):
+        subprocess.run(shlex.split(command), check=True)
+    postgres.ensure()
+    postgres.release()
 
 
 START_OR_TELL = """

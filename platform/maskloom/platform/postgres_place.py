@@ -62,8 +62,15 @@ class Place:
                     os.chown(self.sockets, self.user.pw_uid, self.user.pw_gid)
         if not self.socket_folder_is_safe():
             raise CatalogUnavailable(
-                f"{self.sockets} belongs to somebody else, or others may enter it", hint="Remove that folder."
+                f"{self.sockets} belongs to somebody else, or others may enter it", hint=self._how_to_own_it()
             )
+
+    def _how_to_own_it(self) -> str:
+        if self.sockets != self.data:
+            return "Remove that folder."
+        # Most likely a home that was copied without its owners and modes.
+        name = (self.user or pwd.getpwuid(os.geteuid())).pw_name
+        return f"If the home was copied: chown -R {name} {self.folder} && chmod 700 {self.data}"
 
     def socket_folder_is_safe(self) -> bool:
         """Whether nobody but the server's user (and root) can have put a socket there."""
