@@ -55,13 +55,18 @@ def page(
         "",
         "## A round besides its forward and backward passes",
         "",
-        f"Real slices, group size 5, {figures['rounds']} rounds; sample, store, decode, commit, checkpoint.",
+        f"Real slices, group size 5, {figures['rounds']} rounds; sample, store, decode, commit, checkpoint. The network is",
+        "EfficientNet-Lite0 at 64 pixels with one training step a round.",
         "",
         "| figure | measured | wanted |",
         "| --- | --- | --- |",
         f"| median of all rounds | {figures['median_s']:.3f} s | at most 0.15 s |",
         f"| last twenty against first twenty | {figures['last_over_first']:.2f} | at most 1.2 |",
         f"| last twenty against another run's first twenty | {figures['last_over_fresh']:.2f} | at most 1.2 |",
+        *(
+            f"| median at {name.split(' at ')[1]}, {name.split(' at ')[0]} | {spent:.3f} s | |"
+            for name, spent in figures["at_size_s"].items()
+        ),
         f"| replay of the finished run | {figures['replay_s']:.2f} s | at most 2 s |",
         "",
         "Median of each forty rounds: "

@@ -1,6 +1,7 @@
 """What a round costs besides its forward and backward passes, from round 1 to round 320, and what a replay costs.
 
-The network is made small in pixels and steps, so that 320 rounds take minutes: the overhead does not depend on either.
+The 320 rounds have the network of semi-inf-net-quick at 64 pixels and one training step each, so that they take minutes. What
+pixels and a large network add to the overhead is measured in a few rounds at the size of each recipe.
 """
 
 from __future__ import annotations
@@ -28,6 +29,14 @@ SETTINGS = [
     "final.epochs=null", "final.steps=1", "final.size=64", "final.batch_size=4",
     "prediction.size=64",
 ]  # fmt: skip
+
+AT_SIZE = {
+    "EfficientNet-Lite0 at 320 pixels, as in semi-inf-net-quick": (320, ["network.weights=imagenet"]),
+    "Res2Net-50 at 352 pixels, as in semi-inf-net": (
+        352,
+        ["network.backbone=res2net50d", "network.weights=random"],
+    ),
+}
 
 
 class Stopwatch:
@@ -74,10 +83,14 @@ def measure(slices: int | None = None) -> dict[str, Any]:
         began = time.perf_counter()
         drive.drive(platform, run, workers=1, observer=watch, stop=Stop())
         rounds_s = time.perf_counter() - began
-        fresh = first_twenty(platform, recipe)
+        fresh = statistics.median(first_rounds(platform, recipe, seed=1, count=20))
         began = time.perf_counter()
         drive.drive(platform, run, workers=1, observer=Stopwatch(), stop=Stop())
         replay_s = time.perf_counter() - began
+        at_size = {
+            name: statistics.median(first_rounds(platform, _of_size(recipe, *case), seed=0, count=12)[2:])
+            for name, case in AT_SIZE.items()
+        }
     rounds = watch.rounds
     last_s = statistics.median(rounds[-20:])
     return {
@@ -85,21 +98,27 @@ def measure(slices: int | None = None) -> dict[str, Any]:
         "median_s": statistics.median(rounds),
         "stretches_s": [statistics.median(rounds[start : start + 40]) for start in range(0, len(rounds), 40)],
         "last_over_first": last_s / statistics.median(rounds[:20]),
-        "last_over_fresh": last_s / statistics.median(fresh),
+        "last_over_fresh": last_s / fresh,
         "median_s_by_step": {kind: statistics.median(spent) for kind, spent in watch.by_kind.items()},
+        "at_size_s": at_size,
         "rounds_s": rounds_s,
         "replay_s": replay_s,
     }
 
 
-def first_twenty(platform: Platform, recipe: Recipe) -> list[float]:
-    """The overhead of the first twenty rounds of another run, for comparison with rounds of just before."""
-    run, _ = drive.create(platform, recipe, "bench", 1)
+def first_rounds(platform: Platform, recipe: Recipe, seed: int, count: int) -> list[float]:
+    """The overhead of the first rounds of another run."""
+    run, _ = drive.create(platform, recipe, "bench", seed)
     stop = Stop()
-    watch = Stopwatch(stop, last_round=20)
+    watch = Stopwatch(stop, last_round=count)
     with suppress(Stopped):
         drive.drive(platform, run, workers=1, observer=watch, stop=stop)
     return watch.rounds
+
+
+def _of_size(recipe: Recipe, size: int, settings: list[str]) -> Recipe:
+    stages = ("supervised", "fine_tune", "pretrain", "final", "prediction")
+    return recipes.with_settings(recipe, [*(f"{stage}.size={size}" for stage in stages), *settings])
 
 
 if __name__ == "__main__":

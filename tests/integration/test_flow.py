@@ -151,6 +151,26 @@ def test_a_failing_step_leaves_its_error_and_is_tried_again(
     assert loose_ends(setting.platform) == []
 
 
+def test_a_transaction_may_be_done_again_after_its_commit(
+    setting: Setting, undisturbed: dict[str, list[str]]
+) -> None:
+    setting.finish(TINY_TWICE="1")  # as if each answer to COMMIT had been lost
+    assert facts(setting.platform) == undisturbed
+    assert loose_ends(setting.platform) == []
+
+
+def test_a_step_whose_facts_are_refused_leaves_its_error(setting: Setting) -> None:
+    refused = "alter table label_versions add constraint refused check (kind <> 'pseudo') not valid"
+    setting.platform.database.transaction(lambda connection: connection.execute(text(refused)))
+    code, _, err = ended(setting.start())
+    assert code == 1, err
+    with setting.platform.database.connection() as connection:
+        (failed,) = steps.errors_of(connection, setting.run.id)
+        assert leases.current(connection, f"step/{failed['step']}") is None
+    assert "IntegrityError" in failed["error"]
+    assert "refused" in failed["error"]
+
+
 def test_what_the_models_do_not_have_is_a_wrong_setting(setting: Setting) -> None:
     code, _, err = ended(setting.start(TINY_REFUSE="label"))
     assert code == 2

@@ -66,12 +66,12 @@ class CheckpointFile:
 def copy_weights(target: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> None:
     """Copy each tensor of `source` into the one of the same name, in half the time of `load_state_dict`.
 
-    Raises ModelError, with nothing copied, if names or shapes differ.
+    Raises ModelError, with nothing copied, if names, shapes or types differ.
     """
     differing = [
         name
         for name in sorted(target.keys() | source.keys())
-        if name not in target or name not in source or target[name].shape != source[name].shape
+        if name not in target or name not in source or _form(target[name]) != _form(source[name])
     ]
     if differing:
         raise ModelError(
@@ -80,3 +80,7 @@ def copy_weights(target: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> 
         )
     with torch.no_grad():
         torch._foreach_copy_(list(target.values()), [source[name] for name in target])
+
+
+def _form(value: Tensor) -> tuple[torch.Size, torch.dtype]:
+    return value.shape, value.dtype

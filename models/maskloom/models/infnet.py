@@ -93,7 +93,9 @@ def placed(network: InfNet, device: torch.device) -> InfNet:
 
     def is_there(value: Tensor) -> bool:
         ordered = value.ndim != 4 or value.is_contiguous(memory_format=torch.channels_last)
-        return value.device == device and ordered
+        # The device of a tensor has a number, and "cuda" means whichever it is on.
+        here = value.device.type == device.type and device.index in {None, value.device.index}
+        return here and ordered
 
     if all(map(is_there, network.parameters())):
         return network

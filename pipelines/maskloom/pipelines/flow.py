@@ -24,7 +24,7 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, steps
 from maskloom.platform.catalog.keeper import LeaseKeeper
 from maskloom.platform.catalog.slices import add_blobs
-from maskloom.platform.errors import LeaseLost, SettingsError
+from maskloom.platform.errors import CatalogUnavailable, LeaseLost, SettingsError
 from maskloom.platform.facts import Fact, Run
 from maskloom.platform.fingerprint import fingerprint, plain
 
@@ -130,6 +130,14 @@ class Flow:
             try:
                 self._work.observer.started(step.kind, self.round)
                 outcome = step.run(self._work.on(claim.lease, step.kind, self.round))
+                failpoints.reach("ran", step.kind)
+                # Every field, unlike in a fingerprint, where a digest stands for the rest.
+                output = _adapter(step.output_type).dump_python(outcome.output, mode="json")
+                leftover = self._database.transaction(
+                    lambda connection: self._commit(connection, step, key, claim, outcome, output, asked)
+                )
+            except (LeaseLost, CatalogUnavailable):
+                raise  # nothing can be recorded
             except Stopped:
                 self._database.transaction(lambda connection: leases.release(connection, claim.lease))
                 raise
@@ -138,12 +146,6 @@ class Flow:
                 if isinstance(error, ModelError):  # a recipe names what is not to be had
                     raise SettingsError(str(error)) from error
                 raise
-            failpoints.reach("ran", step.kind)
-            # Every field, unlike in a fingerprint, where a digest stands for the rest.
-            output = _adapter(step.output_type).dump_python(outcome.output, mode="json")
-            leftover = self._database.transaction(
-                lambda connection: self._commit(connection, step, key, claim, outcome, output, asked)
-            )
         failpoints.reach("committed", step.kind)
         if leftover is not None:
             self._objects.delete(leftover)
@@ -159,11 +161,11 @@ class Flow:
         output: Any,
         asked: float,
     ) -> str | None:
-        if steps.committed_by(connection, key) == claim.attempt:
-            return None  # the connection was lost after COMMIT was sent and before its answer came
         try:
             leftover = leases.finish(connection, claim.lease)
         except LookupError:
+            if steps.committed_by(connection, key) == claim.attempt:
+                return None  # the connection was lost after COMMIT was sent and before its answer came
             raise LeaseLost(
                 f"another process took over the step {step.kind} {key[:12]} while this one was away",
                 hint="Nothing is lost: run `maskloom resume` to follow what the other process commits.",

@@ -37,7 +37,7 @@ class Labeller:
         self._objects = open_store(settings.objects_url)
         self._device = prepare(settings)
         self._held: HeldNetwork | None = None
-        self._predictor: tuple[tuple[str, PredictionParameters], Predictor] | None = None
+        self._predictor: tuple[tuple[NetworkParameters, PredictionParameters, str], Predictor] | None = None
         # Tasks overlap in their reading and storing, but share one network and its threads.
         self._computing = threading.Lock()
 
@@ -95,8 +95,9 @@ class Labeller:
         self, network: NetworkParameters, prediction: PredictionParameters, checkpoint: str
     ) -> Predictor:
         prepare(self._settings)
-        key = (checkpoint, prediction)
+        key = (network, prediction, checkpoint)
         if self._predictor is None or self._predictor[0] != key:
+            self._predictor = None  # its network is about to get other weights
             if self._held is None or self._held.parameters != network:
                 self._held = HeldNetwork.blank(network)
             self._held.take(checkpoint, self._objects)

@@ -41,7 +41,9 @@ class HeldNetwork:
     def take(self, checkpoint: str, objects: ObjectStore) -> None:
         """Give the network the weights of a checkpoint in the object store."""
         if checkpoint != self.checkpoint:
-            take_weights(self.network, self._file.read(objects.get(checkpoint)))
+            weights = self._file.read(objects.get(checkpoint))
+            self.checkpoint = None
+            take_weights(self.network, weights)
             self.checkpoint = checkpoint
 
     def file(self, weights: Mapping[str, Tensor]) -> bytes:

@@ -116,11 +116,14 @@ class Trainer:
 
     def _network(self, job: TrainJob) -> InfNet:
         held = self._held
-        if held is None or held.parameters != job.network or job.start is None:
-            held = self._held = HeldNetwork(job.network, build(job.network, seed=job.seed))
-        if job.start is not None:
+        if job.start is None:
+            held = HeldNetwork(job.network, build(job.network, seed=job.seed))
+        else:
+            if held is None or held.parameters != job.network:
+                held = HeldNetwork.blank(job.network)
             held.take(job.start, self._objects)
         held.checkpoint = None  # the training changes it
+        self._held = held
         return held.network
 
     def _all_agree_to_stop(self) -> bool:

@@ -33,6 +33,7 @@ class LocalStore:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
         self._hashing = ThreadPoolExecutor(_THREADS, thread_name_prefix="hashing")
         self._made = False
+        self._last_large: Path | None = None
 
     def __reduce__(self) -> tuple[type[LocalStore], tuple[str]]:
         return LocalStore, (self.url,)
@@ -51,7 +52,7 @@ class LocalStore:
         path = self._path(digest)
         with _typed_errors(f"cannot read {path}"):
             try:
-                data = _content(path)
+                data = path.read_bytes()
             except FileNotFoundError as error:
                 raise missing(digest, self.url) from error
         return verified(data, digest, where=str(path))
@@ -83,8 +84,12 @@ class LocalStore:
                 self._write_file(data, lambda: digest)
         else:
             hashing = self._hashing.submit(digest_of, data)
+            if self._last_large is not None:
+                # Who wanted the last checkpoint has read it. In its memory the next one is written in half the time.
+                _forget(self._last_large)
             self._write_file(data, hashing.result)
             digest = hashing.result()
+            self._last_large = self._path(digest)
         # Also when the blob was there: its writer may have died before this line.
         _sync_folder(self._path(digest).parent)
         return digest
@@ -140,17 +145,15 @@ def folder_of(url: str) -> Path:
     return path
 
 
-def _content(path: Path) -> bytes:
-    with path.open("rb") as file:
-        data = file.read()
-        if len(data) >= _LARGE_BYTES and hasattr(os, "posix_fadvise"):  # not on a Mac
-            # A checkpoint is read once by each labeller and then no more. Its memory is better used for the next one.
+def _forget(path: Path) -> None:
+    """Tells the system that it need not keep the content of a file in memory."""
+    if hasattr(os, "posix_fadvise"):  # not on a Mac
+        with suppress(OSError), path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    return data
 
 
 def _has_size(path: Path, size: int) -> bool:
-    """Whether the blob is there in full; a truncated one (a failing disk) is written anew."""
+    """Whether the blob is there in full; a truncated one (a failing disk) is written anew. Reading finds other damage."""
     try:
         return path.stat().st_size == size
     except FileNotFoundError:
