@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from maskloom.platform.catalog.database import MIGRATIONS, Database
-from maskloom.platform.catalog.schema import FACT_TABLES, metadata
+from maskloom.platform.catalog.every_table import FACT_TABLES, metadata
 
 ROWS = """
 insert into blobs (digest, size_bytes, media_type) values ('image', 1, 'image/png'), ('mask', 1, 'image/png'), ('net', 1, 'x');
@@ -39,6 +39,19 @@ insert into evaluations (step, checkpoint, dataset, split, measures) values ('s'
 insert into leases (name, epoch, holder, expires_at, note) values ('step/s', 1, '{}', 'infinity', '{}');
 """
 """At least one row for each table of the first version of the schema."""
+
+REVIEW_ROWS = """
+insert into reviews (id, run, dataset, round, parameters) values ('s', 'r', 'd', 1, '{}');
+insert into review_assignments (review, slice, reader, dataset, split, label, purpose, place)
+    values ('s', 'image', 'anna', 'd', 'unlabelled', 'label', 'reading', 0);
+insert into review_answers (review, slice, reader, kind, label, made_at, source)
+    values ('s', 'image', 'anna', 'accepted', 'label', now(), '1');
+insert into review_verdicts (review, slice, kind, label, decided_by) values ('s', 'image', 'accepted', 'label', 'reader');
+insert into review_closings (review, reason) values ('s', 'all done');
+insert into review_set_aside (run, reader, source, reason, blob) values ('r', 'anna', '2', 'broken', null);
+insert into review_cursors (run, reader, tool, cursor) values ('r', 'anna', 'folder', '1');
+"""
+"""And for each that the second version adds."""
 
 CONSTRAINTS = """
 select conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) from pg_constraint
@@ -72,6 +85,7 @@ def test_old_rows_survive(revision: str, catalog_url: str) -> None:
     database.transaction(lambda connection: upgrade(connection, revision))
     database.migrate()
     after = database.transaction(contents)
+    assert before.pop("alembic_version") != after["alembic_version"]
     for table, rows in before.items():
         for row, kept in zip(rows, after[table], strict=True):
             assert row.items() <= kept.items()
@@ -124,7 +138,7 @@ def test_processes_that_migrate_at_once_do_not_disturb_each_other(catalog_url: s
     "change", ["update {table} set {column} = {column}", "delete from {table}", "truncate {table} cascade"]
 )
 def test_facts_are_never_changed(change: str, database: Database) -> None:
-    database.transaction(lambda connection: connection.execute(text(ROWS)))
+    database.transaction(lambda connection: connection.execute(text(ROWS + REVIEW_ROWS)))
     before = database.transaction(contents)
     for table in FACT_TABLES:
         statement = text(change.format(table=table, column=next(iter(before[table][0]))))
@@ -176,3 +190,17 @@ def filled(url: str) -> Database:
     database.migrate()
     database.transaction(lambda connection: connection.execute(text(ROWS)))
     return database
+
+
+@pytest.mark.parametrize("split", ["test", "unlabelled"])
+def test_a_test_slice_is_never_reviewed(split: str, catalog_url: str) -> None:
+    database = filled(catalog_url)
+    assignment = (
+        "insert into review_assignments (review, slice, reader, dataset, split, label, purpose, place) "
+        f"values ('s', 'mask', 'anna', 'd', '{split}', 'label', 'reading', 0)"
+    )
+    opened = REVIEW_ROWS.strip().splitlines()[0]
+    database.transaction(lambda connection: connection.execute(text(opened)))
+    with pytest.raises(IntegrityError, match=r"test_slices_are_never_reviewed|fk_review_assignments"):
+        database.transaction(lambda connection: connection.execute(text(assignment)))
+    database.close()

@@ -115,7 +115,7 @@ def measure_slice(
         s_measure=s_measure,
         e_measure=e_measure,
         mae=mae,
-        hd95=_hd95(found, truth),
+        hd95=hd95_of(found, truth),
         lesions=lesions,
         lesions_found=lesions_found,
         false_lesions=false_lesions,
@@ -187,7 +187,14 @@ def _centre(truth: NDArray[np.bool_]) -> tuple[float, float]:
     return float(rows.mean().round()), float(columns.mean().round())
 
 
-def _hd95(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+def dice_of(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """Dice of two masks (H, W); 1 where both are empty."""
+    whole = int(found.sum()) + int(truth.sum())
+    return 2 * int((found & truth).sum()) / whole if whole else 1.0
+
+
+def hd95_of(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """95th percentile Hausdorff distance of two masks (H, W) in pixels; the diagonal where one of them is empty."""
     if not found.any() and not truth.any():
         return 0.0
     if not found.any() or not truth.any():

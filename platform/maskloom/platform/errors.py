@@ -62,6 +62,12 @@ class ClusterUnavailable(MaskloomError):
     exit_code = 75
 
 
+class ToolUnavailable(MaskloomError):
+    """The annotation tool cannot be reached or used; the review can be gone on with later."""
+
+    exit_code = 75
+
+
 class WorkerLost(MaskloomError):
     """Actors died again and again at the same work."""
 

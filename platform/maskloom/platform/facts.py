@@ -59,6 +59,7 @@ class LabelVersion:
     `digest` is the fingerprint of what it is; `mask` the blob (8-bit PNG at the slice's own size: 0 and 255 when an
     expert drew it, 0..255 for probabilities when a network did; 128 and more is lesion). `scores` holds what gates look at:
     `area` (share of the slice that is lesion, 0..1), `peak` (largest probability), `uncertainty` (0 sure .. 1 unsure).
+    What a review made has the `reader` who made it, from the label `parent` that they were shown.
     """
 
     digest: str
@@ -70,6 +71,8 @@ class LabelVersion:
     step: str | None = None
     checkpoint: str | None = None
     scores: dict[str, float] = field(default_factory=dict)
+    reader: str | None = None
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +138,107 @@ class Evaluation:
     measures: dict[str, Any]
 
 
-Fact = LabelVersion | Growth | Checkpoint | GateDecision | Evaluation
+class Purpose(StrEnum):
+    """Why a slice is shown to a reader."""
+
+    READING = "reading"
+    GOLD = "gold"
+    """It has an expert mask, which tells how well the reader reads."""
+    ADJUDICATION = "adjudication"
+    """Other readers disagree on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One slice for one reader in a review, with the pseudo label they are shown. `place`: 0 is to be read first."""
+
+    slice: str
+    split: Split
+    label: str
+    reader: str
+    purpose: Purpose
+    place: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """One round's masks handed out to readers. `id` is the key of the step that opened it."""
+
+    id: str
+    run: str
+    dataset: str
+    round: int | None
+    parameters: dict[str, Any]
+    assignments: tuple[Assignment, ...]
+
+
+class AnswerKind(StrEnum):
+    """What a reader made of a mask that they were shown."""
+
+    ACCEPTED = "accepted"
+    CORRECTED = "corrected"
+    REJECTED = "rejected"
+    """Skipped: no mask of this slice should be learnt from."""
+    WITHDRAWN = "withdrawn"
+    """An earlier answer was deleted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A reader's answer to an assignment; a later one of the same reader replaces it.
+
+    `label` is the mask they gave, for accepted and corrected. `made_at` is the annotation tool's own time, `source` its own
+    name of the answer, and `lead_time_s` how long the reader took, where the tool tells.
+    """
+
+    review: str
+    slice: str
+    reader: str
+    kind: AnswerKind
+    label: str | None
+    lead_time_s: float | None
+    made_at: datetime
+    source: str
+
+
+class VerdictKind(StrEnum):
+    """What a review makes of a slice."""
+
+    ACCEPTED = "accepted"
+    CORRECTED = "corrected"
+    REJECTED = "rejected"
+    OPEN = "open"
+    """An earlier verdict no longer holds, and there is no new one yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a review has decided on a slice; a later one replaces it.
+
+    `decided_by`: a single `reader`, the `adjudicator`, or how the readers' masks were made one, `majority` or `staple`.
+    `number` grows from verdict to verdict of a run, in the order in which they can be seen.
+    """
+
+    review: str
+    slice: str
+    kind: VerdictKind
+    label: str | None
+    decided_by: str
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """An answer that cannot be used, why, and the blob with what came."""
+
+    run: str
+    reader: str
+    source: str
+    reason: str
+    blob: str | None
+
+
+Fact = LabelVersion | Growth | Checkpoint | GateDecision | Evaluation | Review
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,13 +255,15 @@ class Run:
 
 
 class RunStatus(StrEnum):
-    """What the facts say of a run. `interrupted`: nobody drives it, and nobody asked for that."""
+    """What the facts say of a run. `waiting`: for a review to close. `interrupted`: nobody drives it, and nobody
+    asked for that."""
 
     RUNNING = "running"
     PAUSED = "paused"
     CANCELLED = "cancelled"
     FAILED = "failed"
     FINISHED = "finished"
+    WAITING = "waiting"
     INTERRUPTED = "interrupted"
 
 

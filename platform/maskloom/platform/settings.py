@@ -27,6 +27,10 @@ class Settings(BaseSettings):
     """file:///folder or s3://bucket/prefix?endpoint=http://host:port; without it a folder below `home`."""
     ray_address: str | None = None
     """host:port of a Ray cluster; without it Ray starts inside the process."""
+    label_studio_url: str | None = None
+    """http://host:port of a Label Studio for reviews; without it the one that `maskloom review up` started, or else folders."""
+    label_studio_token: SecretStr | None = None
+    """A Label Studio personal access token or legacy token."""
 
     @field_validator("database_url")
     @classmethod

@@ -45,6 +45,12 @@ def expert_labels(
     return {row.slice: _label(row) for row in rows}
 
 
+def by_digest(connection: Connection, digests: Sequence[str]) -> dict[str, LabelVersion]:
+    """The labels of these digests."""
+    rows = connection.execute(select(label_versions).where(label_versions.c.digest.in_(digests)))
+    return {row.digest: _label(row) for row in rows}
+
+
 def of_slice(connection: Connection, dataset: str, slice_digest: str) -> list[LabelVersion]:
     """Every label a slice ever had, oldest first."""
     rows = connection.execute(
@@ -216,4 +222,6 @@ def _label(row: Row[Any]) -> LabelVersion:
         step=row.step,
         checkpoint=row.checkpoint,
         scores=row.scores,
+        reader=row.reader,
+        parent=row.parent,
     )

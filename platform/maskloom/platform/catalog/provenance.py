@@ -15,18 +15,26 @@ with recursive chain (digest, parent) as (
     union all
     select v.digest, v.parent from dataset_versions v join chain on v.digest = chain.parent
 ),
+verdicts (label) as (
+    select v.label from review_verdicts v where not exists (
+        select from review_verdicts later
+        where later.review = v.review and later.slice = v.slice and later.number > v.number
+    )
+),
 candidates (label) as (
     select i.label from chain join dataset_version_items i on i.version = chain.digest
     union
     select l.digest from label_versions l
     where l.dataset = :dataset and l.kind <> 'pseudo' and (
-        l.slice = :slice or l.slice in (select p.slice from dataset_version_items p where p.version = :pool)
+        l.slice = :slice
+        or l.slice in (select p.slice from dataset_version_items p where p.version = :pool)
+        and (l.kind = 'expert' or l.digest in (select label from verdicts))
     )
     union
     select l.digest from run_steps r join label_versions l on l.step = r.step where r.run = :run
 )
 select s.digest as slice, s.name, s.volume, s.position, s.split, l.kind, l.mask, l.digest as label,
-    l.checkpoint, r.step is not null as by_run, r.round, l.scores, l.at
+    l.checkpoint, l.reader, r.step is not null as by_run, r.round, l.scores, l.at
 from candidates c
 join label_versions l on l.digest = c.label
 join slices s on s.dataset = l.dataset and s.digest = l.slice
@@ -39,8 +47,8 @@ order by s.split, s.volume, s.position, s.digest, r.step is not null, r.round nu
 def masks(connection: Connection, run: Run, slice_digest: str | None = None) -> Sequence[Row[Any]]:
     """Every mask that `run` has for its slices, or for one slice of its data set.
 
-    These are the expert masks that the run was created with, its own pseudo masks, and what people drew,
-    accepted or corrected on its pool, prompted by whichever run; of one slice, all that people ever made. By
+    These are the expert masks that the run was created with, its own pseudo masks, and on its pool what experts
+    drew and what reviews of whichever run have decided; of one slice, all that people ever made. By
     split, volume and position; of a slice what people made first, then the rounds, then the run's last pass.
     """
     return connection.execute(

@@ -15,6 +15,7 @@ from maskloom.platform.catalog.schema import run_events, runs
 from maskloom.platform.facts import Run, RunStatus
 
 _EVENT_STATUS = {
+    "waiting": RunStatus.WAITING,
     "paused": RunStatus.PAUSED,
     "cancelled": RunStatus.CANCELLED,
     "failed": RunStatus.FAILED,

@@ -1,4 +1,4 @@
-"""The tables. All but `leases` hold facts: a trigger refuses UPDATE and DELETE.
+"""The tables, but for those of reviews (`review_schema.py`). All but `leases` hold facts: a trigger refuses UPDATE and DELETE.
 
 Test slices cannot be trained on: a label that is not an expert's, and every item of a dataset version, refers to a slice
 together with its split, and the split `test` is refused there.
@@ -37,11 +37,13 @@ metadata = MetaData(
 )
 
 
-def _at() -> Column[object]:
+def at() -> Column[object]:
+    """When a fact was inserted."""
     return Column("at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp())
 
 
-def _slice_with_split() -> ForeignKeyConstraint:
+def slice_with_split() -> ForeignKeyConstraint:
+    """Keeps a row to the split that its slice has."""
     return ForeignKeyConstraint(
         ["dataset", "slice", "split"], ["slices.dataset", "slices.digest", "slices.split"]
     )
@@ -53,7 +55,7 @@ blobs = Table(
     Column("digest", Text, primary_key=True),
     Column("size_bytes", BigInteger, nullable=False),
     Column("media_type", Text, nullable=False),
-    _at(),
+    at(),
 )
 
 datasets = Table(
@@ -61,7 +63,7 @@ datasets = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("classes", ARRAY(Text), nullable=False),
-    _at(),
+    at(),
 )
 
 slices = Table(
@@ -80,7 +82,7 @@ slices = Table(
     Column("patient", Text),
     Column("spacing_mm", ARRAY(Double)),
     Column("intensity", JSONB),
-    _at(),
+    at(),
     UniqueConstraint("dataset", "digest", "split"),
     CheckConstraint("split in ('labelled', 'unlabelled', 'test')", name="split"),
     Index("ix_slices_order", "dataset", "split", "volume", "position", "digest"),
@@ -95,7 +97,7 @@ quarantine = Table(
     Column("source", Text, nullable=False),
     Column("blob", Text, ForeignKey("blobs.digest")),
     Column("reason", Text, nullable=False),
-    _at(),
+    at(),
     UniqueConstraint("dataset", "split", "source", "blob", "reason", postgresql_nulls_not_distinct=True),
 )
 
@@ -107,7 +109,7 @@ steps = Table(
     Column("identity", JSONB, nullable=False),
     Column("output", JSONB, nullable=False),
     Column("attempt", BigInteger, ForeignKey("attempts.id"), nullable=False),
-    _at(),
+    at(),
 )
 
 attempts = Table(
@@ -118,7 +120,7 @@ attempts = Table(
     Column("run", Text, ForeignKey("runs.id"), nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("holder", Text, nullable=False),
-    _at(),
+    at(),
 )
 
 attempt_errors = Table(
@@ -126,7 +128,7 @@ attempt_errors = Table(
     metadata,
     Column("attempt", BigInteger, ForeignKey("attempts.id"), primary_key=True),
     Column("error", Text, nullable=False),
-    _at(),
+    at(),
 )
 
 label_versions = Table(
@@ -141,8 +143,10 @@ label_versions = Table(
     Column("step", Text, ForeignKey("steps.key", deferrable=True, initially="DEFERRED")),
     Column("checkpoint", Text, ForeignKey("checkpoints.digest")),
     Column("scores", JSONB, nullable=False),
-    _at(),
-    _slice_with_split(),
+    Column("reader", Text),
+    Column("parent", Text, ForeignKey("label_versions.digest")),
+    at(),
+    slice_with_split(),
     CheckConstraint("kind in ('pseudo', 'accepted', 'corrected', 'expert')", name="kind"),
     CheckConstraint("kind = 'expert' or split <> 'test'", name="test_slices_have_expert_labels_only"),
     CheckConstraint("kind <> 'pseudo' or (step is not null and checkpoint is not null)", name="provenance"),
@@ -157,7 +161,7 @@ dataset_versions = Table(
     Column("dataset", Text, ForeignKey("datasets.name"), nullable=False),
     Column("parent", Text, ForeignKey("dataset_versions.digest")),
     Column("size", Integer, nullable=False),
-    _at(),
+    at(),
 )
 
 dataset_version_items = Table(
@@ -168,7 +172,7 @@ dataset_version_items = Table(
     Column("dataset", Text, nullable=False),
     Column("split", Text, nullable=False),
     Column("label", Text, ForeignKey("label_versions.digest")),
-    _slice_with_split(),
+    slice_with_split(),
     CheckConstraint("split <> 'test'", name="test_slices_are_never_trained_on"),
 )
 
@@ -178,7 +182,7 @@ checkpoints = Table(
     Column("digest", Text, ForeignKey("blobs.digest"), primary_key=True),
     Column("step", Text, ForeignKey("steps.key", deferrable=True, initially="DEFERRED"), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
-    _at(),
+    at(),
 )
 
 gate_decisions = Table(
@@ -189,7 +193,7 @@ gate_decisions = Table(
     Column("gate", Text, nullable=False),
     Column("kept", Boolean, nullable=False),
     Column("reason", Text, nullable=False),
-    _at(),
+    at(),
     Index("ix_gate_decisions_label", "label"),
 )
 
@@ -201,7 +205,7 @@ evaluations = Table(
     Column("dataset", Text, ForeignKey("datasets.name"), nullable=False),
     Column("split", Text, nullable=False),
     Column("measures", JSONB, nullable=False),
-    _at(),
+    at(),
 )
 
 runs = Table(
@@ -213,7 +217,7 @@ runs = Table(
     Column("seed", BigInteger, nullable=False),
     Column("labelled", Text, ForeignKey("dataset_versions.digest"), nullable=False),
     Column("pool", Text, ForeignKey("dataset_versions.digest"), nullable=False),
-    _at(),
+    at(),
 )
 
 run_steps = Table(
@@ -223,7 +227,7 @@ run_steps = Table(
     Column("step", Text, ForeignKey("steps.key"), primary_key=True),
     Column("round", Integer),
     Column("seconds", Double, nullable=False),
-    _at(),
+    at(),
     Index("ix_run_steps_step", "step"),
 )
 
@@ -234,9 +238,9 @@ run_events = Table(
     Column("run", Text, ForeignKey("runs.id"), nullable=False),
     Column("kind", Text, nullable=False),
     Column("detail", JSONB, nullable=False),
-    _at(),
+    at(),
     CheckConstraint(
-        "kind in ('started', 'paused', 'resumed', 'cancelled', 'failed', 'finished')", name="kind"
+        "kind in ('started', 'waiting', 'paused', 'resumed', 'cancelled', 'failed', 'finished')", name="kind"
     ),
     Index("ix_run_events_run", "run", "id"),
 )
@@ -252,5 +256,3 @@ leases = Table(
     Column("progress", Text),
     comment="the one mutable table: who works on what until when, and how far they are",
 )
-
-FACT_TABLES = tuple(table.name for table in metadata.sorted_tables if table.name != "leases")

@@ -61,6 +61,14 @@ def by_digest(connection: Connection, dataset: str, digests: Sequence[str]) -> d
     return {row.digest: _slice(row) for row in connection.execute(query)}
 
 
+def everywhere(connection: Connection, digest: str) -> list[Slice]:
+    """The slice of that digest in each data set that has it."""
+    # By way of the data sets, of which there are few: the index of slices begins with them.
+    each = datasets.join(slices, and_(slices.c.dataset == datasets.c.name, slices.c.digest == digest))
+    rows = connection.execute(select(slices).select_from(each).order_by(slices.c.dataset))
+    return [_slice(row) for row in rows]
+
+
 def find(connection: Connection, dataset: str, name: str) -> list[Slice]:
     """Slices of a data set by name, or by the first digits of their digest."""
     named = slices.c.name == name

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from maskloom.platform.catalog import labels as label_queries
+from maskloom.platform.catalog import reviews as review_queries
 from maskloom.platform.catalog.schema import (
     attempt_errors,
     attempts,
@@ -27,6 +28,7 @@ from maskloom.platform.facts import (
     GateDecision,
     Growth,
     LabelVersion,
+    Review,
     StepRecord,
 )
 from maskloom.platform.fingerprint import plain
@@ -97,6 +99,8 @@ def add_output(
     for fact in facts:
         if isinstance(fact, Growth):
             label_queries.add_version(connection, fact)
+        elif isinstance(fact, Review):
+            review_queries.add(connection, fact)
 
 
 def add_to_run(connection: Connection, run: str, key: str, round_number: int | None, seconds: float) -> None:
@@ -143,6 +147,18 @@ def newest_output(connection: Connection, run: str, kind: str) -> Any | None:
         .order_by(run_steps.c.at.desc(), run_steps.c.step.desc())
         .limit(1)
     )
+
+
+def newest_and_count(connection: Connection, run: str, kind: str) -> tuple[Any, int] | None:
+    """`newest_output`, and how many steps of that kind the run has taken by then; None before its first."""
+    row = connection.execute(
+        select(steps.c.output, func.count().over().label("taken"))
+        .join(run_steps, run_steps.c.step == steps.c.key)
+        .where(run_steps.c.run == run, steps.c.kind == kind)
+        .order_by(run_steps.c.at.desc(), run_steps.c.step.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else (row.output, row.taken)
 
 
 def totals(connection: Connection, run: str) -> tuple[int, float]:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from maskloom.platform.catalog.schema import metadata
+from maskloom.platform.catalog.every_table import metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=metadata, compare_server_default=False
