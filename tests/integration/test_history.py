@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from maskloom.pipelines.history import labels_of_run, story_of_slice
-from maskloom.pipelines.recipes import GateParameters
+from maskloom.pipelines.parameters import GateParameters
 from maskloom.platform.catalog import labels, slices, steps
 from maskloom.platform.facts import LabelKind, LabelVersion, Split
 from maskloom.platform.fingerprint import fingerprint
@@ -108,7 +108,7 @@ def test_an_experts_correction_goes_before_every_pseudo_label(painted: Painted) 
         dataset=DATASET,
         slice=pseudo.slice,
         split=Split.UNLABELLED,
-        kind=LabelKind.CORRECTED,
+        kind=LabelKind.EXPERT,
         mask=expert.mask,
     )
     painted.platform.database.transaction(lambda c: labels.add_labels(c, [correction]))
@@ -116,8 +116,8 @@ def test_an_experts_correction_goes_before_every_pseudo_label(painted: Painted) 
     record = next(r for r in labels_of_run(painted.platform, run) if r.slice == pseudo.slice)
     story = story_of_slice(painted.platform, run, pseudo.slice)
 
-    assert (record.label, record.kind, record.stage) == (correction.digest, LabelKind.CORRECTED, "review")
-    assert [entry.kind for entry in story][-1] is LabelKind.CORRECTED
+    assert (record.label, record.kind, record.stage) == (correction.digest, LabelKind.EXPERT, "expert")
+    assert [entry.kind for entry in story][-1] is LabelKind.EXPERT
 
 
 def test_an_unknown_slice_has_no_story(painted: Painted) -> None:

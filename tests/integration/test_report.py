@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from maskloom.pipelines import drive, recipes, results
 from maskloom.pipelines.history import labels_of_run
-from maskloom.pipelines.recipes import GateParameters
+from maskloom.pipelines.parameters import GateParameters
 from maskloom.pipelines.report import write_report
 from maskloom.pipelines.work import Stop
 from maskloom.platform.catalog import slices, steps

@@ -28,7 +28,7 @@ from maskloom.pipelines.recipes import Recipe, SemiInfNet
 from maskloom.pipelines.semi_inf_net import semi_inf_net, supervised
 from maskloom.pipelines.steps.evaluate import Evaluate
 from maskloom.pipelines.steps.train import Trained
-from maskloom.pipelines.work import Observer, Stop, Stopped, Work
+from maskloom.pipelines.work import Observer, Stop, Stopped, Waiting, Work
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import labels, leases, runs, slices
 from maskloom.platform.catalog.keeper import LeaseKeeper
@@ -114,7 +114,11 @@ def _check_weights(network: NetworkParameters, platform: Platform) -> None:
 
 
 def drive(platform: Platform, run: Run, *, workers: int, observer: Observer, stop: Stop) -> Finished:
-    """Go through `run` to its end; what is committed is replayed. Raises RunBusy when another process drives it."""
+    """Go through `run` to its end; what is committed is replayed.
+
+    Raises RunBusy when another process drives it, and Waiting when it waits for a review: then nothing is held, and the
+    same call goes on once the review is closed.
+    """
     lease = _take(platform, run)
     with flowing(
         platform,
@@ -128,6 +132,9 @@ def drive(platform: Platform, run: Run, *, workers: int, observer: Observer, sto
         try:
             finished = _method(flow, run, platform)
             _record(platform, run, "finished", {"final_checkpoint": finished.model.digest})
+        except Waiting as waiting:
+            _record(platform, run, "waiting", {"review": waiting.review})
+            raise
         except Exception as error:
             if not isinstance(error, MaskloomError) or error.exit_code not in _NOT_FAILED:
                 _record(platform, run, "failed", {"error": f"{type(error).__name__}: {error}"})
@@ -151,6 +158,7 @@ def flowing(
     crew = Crew(platform, workers)
     work = Work(
         platform=platform,
+        run=run,
         datasets=Datasets(platform.database),
         crew=crew,
         stop=stop,

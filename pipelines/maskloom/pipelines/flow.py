@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from maskloom.models.errors import ModelError
-from maskloom.pipelines.work import Stop, Stopped, Work
+from maskloom.pipelines.work import Stop, Stopped, Waiting, Work
 from maskloom.platform import failpoints
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, steps
@@ -86,7 +86,8 @@ class Flow:
         self.round: int | None = None
 
     def do(self, step: Step[T]) -> T:
-        """The output of `step`, made now or long ago. Raises Stopped between steps when the run was asked to stop."""
+        """The output of `step`, made now or long ago. Raises Stopped between steps when the run was asked to stop, and
+        Waiting when the step waits for people."""
         key = step.key
         if key not in self._known:
             self._known[key] = self._make(step, key)
@@ -138,7 +139,7 @@ class Flow:
                 )
             except (LeaseLost, CatalogUnavailable):
                 raise  # nothing can be recorded
-            except Stopped:
+            except (Stopped, Waiting):
                 self._database.transaction(lambda connection: leases.release(connection, claim.lease))
                 raise
             except Exception as error:

@@ -30,6 +30,8 @@ class MaskRecord:
     round: int | None
     checkpoint: str | None
     """The network that drew it; None where a person did."""
+    reader: str | None
+    """Who accepted or corrected it in a review; None where several did, or none."""
     seed: int | None
     gate: str | None
     """The gate that judged it before it was trained on; None where none did."""
@@ -91,6 +93,7 @@ def _record(run: Run, row: Row[Any], decision: GateDecision | None) -> MaskRecor
         stage=stage,
         round=row.round,
         checkpoint=row.checkpoint,
+        reader=row.reader,
         seed=run.seed if row.by_run else None,
         gate=decision.gate if decision else None,
         kept=decision.kept if decision else None,

@@ -22,27 +22,8 @@ from maskloom.models.parameters import (
     PredictionParameters,
     TrainingParameters,
 )
+from maskloom.pipelines.parameters import GateParameters, ReviewParameters, SamplerParameters, check_review
 from maskloom.platform.errors import SettingsError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SamplerParameters:
-    """How the pool is cut into groups; one group is labelled and learnt from in each round."""
-
-    kind: Literal["random", "volume"] = "random"
-    group_size: int = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateParameters:
-    """Which pseudo labels may be trained on."""
-
-    kind: Literal["none", "confidence", "area"] = "none"
-    uncertainty: float = 0.4
-    """`confidence`: keep labels with at most this uncertainty (0 sure .. 1 unsure)."""
-    quantile: float = 0.05
-    """`area`: keep a lesion whose share of the slice lies between this quantile of the expert masks' shares and its mirror
-    (0.05: between the 5 % and the 95 % quantile). Empty masks always pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +46,7 @@ class SemiInfNet:
     supervised: TrainingParameters
     sampler: SamplerParameters = SamplerParameters()
     gate: GateParameters = GateParameters()
+    review: ReviewParameters = ReviewParameters()
     fine_tune: TrainingParameters
     pretrain: TrainingParameters
     pretrain_from: Literal["backbone", "rounds"] = "backbone"
@@ -136,6 +118,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "average": (0, 0.99999),
     "uncertainty": (0, 1),
     "quantile": (0, 0.49),
+    **dict.fromkeys(("fraction", "agreement"), (0, 1)),
+    "readings": (1, 9),
+    "gold": (0, 1000),
+    "deadline_h": (0.01, 10_000),
     "gamma": (1, 10),
     "brightness": (0, 1),
     "contrast": (0, 1),
@@ -209,6 +195,8 @@ def check(recipe: Recipe) -> None:
             )
         if not training.scales:
             raise SettingsError(f"{stage}.scales is empty", hint="Without other scales it is [1.0].")
+    if isinstance(recipe, SemiInfNet):
+        check_review(recipe.review)
 
 
 def stages(recipe: Recipe) -> dict[str, TrainingParameters]:

@@ -1,9 +1,10 @@
 """READ FIRST: the whole of Semi-Inf-Net, on one page (Fan et al., IEEE TMI 39(8), 2020, section III-E and algorithm 1).
 
 Train Inf-Net on the expert masks. Then, round by round, let the newest network label a group of unlabelled slices, take what
-the gate lets through into the training set, and fine-tune on all of it. When the pool is empty, train on the pseudo labels
-alone (the paper: anew) and finish on the expert masks. Each `flow.do` is durable: done once, whatever dies (`flow.py`). What a
-step does is in `steps/`, and every number is in `recipes.py`.
+the gate lets through into the training set, corrected by readers where there is a review, and fine-tune on all of it. When
+the pool is empty, train on its labels alone (the paper: anew), and finish on the expert masks and what readers checked.
+Each `flow.do` is durable: done once, whatever dies (`flow.py`). What a step does is in `steps/`, what readers do in `review/`,
+and every number is in `recipes.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import partial
 
 from maskloom.pipelines.flow import Flow
 from maskloom.pipelines.recipes import SemiInfNet, Supervised
+from maskloom.pipelines.review.rounds import Reviews
 from maskloom.pipelines.steps.gate import Gate
 from maskloom.pipelines.steps.label import Label
 from maskloom.pipelines.steps.merge import Merge
@@ -27,6 +29,8 @@ def semi_inf_net(
     train = partial(Train, network=recipe.network, seed=seed)
     label = partial(Label, dataset=labelled.dataset, network=recipe.network, prediction=recipe.prediction)
 
+    reviews = Reviews(flow, recipe.review, labelled, label, seed)
+
     model = flow.do(train(data=labelled, stage=recipe.supervised))
     mixed = labelled
     refused: list[str] = []
@@ -34,17 +38,22 @@ def semi_inf_net(
     for flow.round, group in enumerate(groups, start=1):
         pseudo = flow.do(label(slices=group, model=model))
         gated = flow.do(Gate(labels=pseudo, gate=recipe.gate, experts=labelled))
-        mixed = flow.do(Merge(base=mixed, labels=gated.kept))
+        learnt = reviews.of_round(pseudo, gated, model)
+        mixed = flow.do(Merge(base=mixed, labels=learnt.kept, without=learnt.withdrawn))
         model = flow.do(train(data=mixed, stage=recipe.fine_tune, start=model))
-        refused += gated.refused
+        refused += learnt.refused
     flow.round = None
+    mixed, experts = reviews.finish(mixed)
 
     if mixed != labelled:
         start = model if recipe.pretrain_from == "rounds" else None
-        model = flow.do(train(data=mixed, only="pseudo", stage=recipe.pretrain, start=start))
-    model = flow.do(train(data=labelled, stage=recipe.final, start=model))
+        model = flow.do(train(data=mixed, only="pool", stage=recipe.pretrain, start=start))
+    model = flow.do(train(data=experts, stage=recipe.final, start=model))
 
-    remaining = [slice_ for group in groups for slice_ in group] if recipe.final_labels == "all" else refused
+    remaining = (
+        {slice_ for group in groups for slice_ in group} if recipe.final_labels == "all" else set(refused)
+    )
+    remaining -= reviews.checked
     if remaining:
         flow.do(label(slices=tuple(sorted(remaining)), model=model))
     return model

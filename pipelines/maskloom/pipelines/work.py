@@ -14,12 +14,29 @@ from maskloom.platform import failpoints
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases
 from maskloom.platform.errors import LeaseLost, MaskloomError
+from maskloom.platform.facts import Run
 
 
 class Stopped(MaskloomError):
     """The run was paused, cancelled or interrupted; everything so far is kept."""
 
     exit_code = 130
+
+
+class Waiting(MaskloomError):
+    """The run goes on when a review is closed; until then it holds nothing."""
+
+    exit_code = 75
+
+    def __init__(self, review: str) -> None:
+        super().__init__(
+            "the run waits for its readers",
+            hint="`maskloom review status` says how far they are. `maskloom resume` goes on when the review is closed.",
+        )
+        self.review = review
+
+    def __reduce__(self) -> tuple[type[Waiting], tuple[str]]:
+        return type(self), (self.review,)
 
 
 class Stop:
@@ -94,6 +111,7 @@ class Work:
     """Everything a step may touch. One per run; `on` makes the one for a step."""
 
     platform: Platform
+    run: Run
     datasets: Datasets
     crew: Crew
     stop: Stop

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from maskloom.pipelines.recipes import GateParameters
+from maskloom.pipelines.parameters import GateParameters
 from maskloom.pipelines.steps.gate import GATES
 from maskloom.pipelines.steps.label import PseudoLabel
 

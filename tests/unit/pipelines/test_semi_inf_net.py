@@ -75,7 +75,7 @@ def test_the_paper_pretrains_anew_and_finishes_on_the_experts() -> None:
         ("experts", None, "all"),
         ("experts+ab", "network 1", "all"),
         ("experts+ab+cd", "network 2", "all"),
-        ("experts+ab+cd", None, "pseudo"),
+        ("experts+ab+cd", None, "pool"),
         ("experts", "network 4", "all"),
     ]
     assert model.digest == "network 5"
@@ -84,7 +84,7 @@ def test_the_paper_pretrains_anew_and_finishes_on_the_experts() -> None:
 
 def test_the_quick_recipe_goes_on_from_its_rounds_and_labels_all_anew() -> None:
     flow, _ = run(the("semi-inf-net-quick"))
-    assert flow.trained[3] == ("experts+ab+cd", "network 3", "pseudo")
+    assert flow.trained[3] == ("experts+ab+cd", "network 3", "pool")
     assert flow.labelled[-1] == ("abcd", "network 5")
 
 

@@ -1,4 +1,4 @@
-"""The report's gallery: slices with outlines of lesions, blue where an expert drew them, orange where the network did.
+"""The report's gallery: slices with outlines of lesions, blue where a person drew them, orange where the network did.
 
 An outline is a vector over the picture, so that it stays sharp when enlarged and can be switched off.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from maskloom.pipelines.history import MaskRecord
 from maskloom.pipelines.report.reading import Assessment, RunFacts
 from maskloom.pipelines.report.words import percent
-from maskloom.platform.facts import Slice
+from maskloom.platform.facts import LabelKind, Slice
 from maskloom.platform.imaging.formats import decode_grey8, resize
 from maskloom.platform.objects.store import ObjectStore
 
@@ -89,6 +89,7 @@ def groups(facts: RunFacts, objects: ObjectStore) -> list[Group]:
         ("Expert masks", "What the network learnt from.", experts),
     ]
     made = [_tested(facts, objects, assessment) for assessment in facts.assessments[:1] if assessment.masks]
+    made += _corrected(facts, objects)
     for number, (title, explanation, masks) in enumerate(wanted):
         picked = masks[:PICKED] if masks is shuffled else _spread(masks, PICKED)
         if picked:
@@ -123,6 +124,27 @@ def _tested(facts: RunFacts, objects: ObjectStore, assessment: Assessment) -> Gr
     )
 
 
+def _corrected(facts: RunFacts, objects: ObjectStore) -> list[Group]:
+    """The masks that readers changed, beside what they were shown."""
+    shown = {label.slice: label.mask for one in facts.rounds for label in (*one.kept, *one.refused)}
+    corrected = [mask for mask in facts.of_kind(LabelKind.CORRECTED) if mask.slice in shown]
+    pictures = [
+        _picture(
+            objects,
+            facts.slices[mask.slice],
+            {"network": shown[mask.slice], "expert": mask.mask},
+            f"corrected-{number}",
+            notes=(f"by {mask.reader}" if mask.reader else "by several readers",),
+            more=(f"volume {mask.volume}", f"position {mask.position}"),
+        )
+        for number, mask in enumerate(_spread(corrected, PICKED))
+    ]
+    explanation = "What readers made of the network's masks."
+    return [Group(title="Corrected masks", explanation=explanation, pictures=tuple(pictures))] * bool(
+        pictures
+    )
+
+
 def _picture_of_mask(facts: RunFacts, objects: ObjectStore, mask: MaskRecord, anchor: str) -> Picture:
     notes = [] if mask.area is None else [f"lesion {percent(mask.area)}" if mask.area else "no lesion"]
     if mask.uncertainty is not None:
@@ -132,7 +154,7 @@ def _picture_of_mask(facts: RunFacts, objects: ObjectStore, mask: MaskRecord, an
         more.append(f"gate {mask.gate}: {mask.reason}")
     if mask.checkpoint is not None:
         more.append(f"network {mask.checkpoint[:12]}, seed {mask.seed}")
-    who = "expert" if mask.checkpoint is None else "network"
+    who = "network" if mask.kind is LabelKind.PSEUDO else "expert"
     one = facts.slices[mask.slice]
     return _picture(objects, one, {who: mask.mask}, anchor, notes=tuple(notes), more=tuple(more))
 

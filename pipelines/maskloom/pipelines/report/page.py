@@ -115,7 +115,16 @@ def _tiles(facts: RunFacts) -> list[Tile]:
                 estimate = assessment.measured.estimates[name]
                 interval = f"95 % interval {estimate['low']:.2f} to {estimate['high']:.2f}"
                 tiles.append(Tile(name=measure_name(name), value=f"{estimate['value']:.3f}", note=interval))
-    drawn = f"{thousands(len(facts.experts))} by experts, {thousands(len(facts.pseudo))} by the network"
+    checked = len(facts.masks) - len(facts.experts) - len(facts.pseudo)
+    drawn = ", ".join(
+        f"{thousands(number)} {who}"
+        for number, who in (
+            (len(facts.experts), "by experts"),
+            (checked, "checked by readers"),
+            (len(facts.pseudo), "by the network"),
+        )
+        if number or who != "checked by readers"
+    )
     seconds = sum(step.seconds for step in facts.steps)
     tiles.append(Tile(name="Slices with a mask", value=thousands(len(facts.masks)), note=drawn))
     tiles.append(Tile(name="Work", value=duration(seconds), note=count(len(facts.steps), "step")))

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from maskloom.pipelines import recipes
 from maskloom.pipelines.history import MaskRecord, labels_of_run
+from maskloom.pipelines.review.summary import ReviewSummary, summary
 from maskloom.pipelines.steps.evaluate import Evaluate, Measured
 from maskloom.pipelines.steps.gate import Gate
 from maskloom.pipelines.steps.label import Label, PseudoLabel, PseudoLabels
@@ -23,6 +24,7 @@ from maskloom.platform.catalog import labels, runs, slices, steps
 from maskloom.platform.facts import (
     Evaluation,
     GateDecision,
+    LabelKind,
     LabelVersion,
     Run,
     RunStatus,
@@ -71,6 +73,7 @@ class RunFacts:
     slices: dict[str, Slice]
     set_aside: int
     masks: list[MaskRecord]
+    reviews: ReviewSummary
     stages: list[Stage]
     rounds: list[Round]
     reasons: Counter[str]
@@ -84,13 +87,17 @@ class RunFacts:
 
     @property
     def pseudo(self) -> list[MaskRecord]:
-        """The masks that the network drew."""
-        return [mask for mask in self.masks if mask.checkpoint is not None]
+        """The masks that the network drew, and that nobody has checked."""
+        return self.of_kind(LabelKind.PSEUDO)
 
     @property
     def experts(self) -> list[MaskRecord]:
-        """The masks that people drew."""
-        return [mask for mask in self.masks if mask.checkpoint is None]
+        """The masks that experts drew beforehand."""
+        return self.of_kind(LabelKind.EXPERT)
+
+    def of_kind(self, kind: LabelKind) -> list[MaskRecord]:
+        """The masks of one kind."""
+        return [mask for mask in self.masks if mask.kind is kind]
 
     def count(self, split: Split) -> int:
         """How many slices a split has."""
@@ -104,10 +111,11 @@ class RunFacts:
 def read(platform: Platform, run: Run) -> RunFacts:
     """Read the facts of `run` as they stand."""
     masks = labels_of_run(platform, run)
-    return platform.database.transaction(lambda connection: _read(connection, run, masks))
+    reviews = summary(platform, run)
+    return platform.database.transaction(lambda connection: _read(connection, run, masks, reviews))
 
 
-def _read(connection: Connection, run: Run, masks: list[MaskRecord]) -> RunFacts:
+def _read(connection: Connection, run: Run, masks: list[MaskRecord], reviews: ReviewSummary) -> RunFacts:
     taken = steps.of_run(connection, run.id)
     decisions = steps.decisions(connection, run.id)
     name, changed = recipes.closest(recipes.RECIPE.validate_python(run.recipe))
@@ -119,6 +127,7 @@ def _read(connection: Connection, run: Run, masks: list[MaskRecord]) -> RunFacts
         slices={one.digest: one for one in slices.of_dataset(connection, run.dataset)},
         set_aside=len(slices.quarantined(connection, run.dataset)),
         masks=masks,
+        reviews=reviews,
         stages=list(_stages(taken)),
         rounds=list(_rounds(taken, decisions)),
         reasons=Counter(_general(decision.reason) for decision in decisions if not decision.kept),

@@ -13,6 +13,9 @@ STEPS = {
     "merge": "merging",
     "sample": "sampling",
     "evaluate": "evaluation",
+    "draw_gold": "gold slices",
+    "open_review": "review",
+    "collect": "readers' answers",
 }
 
 

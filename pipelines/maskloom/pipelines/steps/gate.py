@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from maskloom.pipelines.flow import Outcome, Step
-from maskloom.pipelines.recipes import GateParameters
+from maskloom.pipelines.parameters import GateParameters
 from maskloom.pipelines.steps.label import PseudoLabel, PseudoLabels
 from maskloom.pipelines.work import Work
 from maskloom.platform.facts import DatasetVersion, GateDecision
@@ -18,10 +18,15 @@ from maskloom.platform.fingerprint import fingerprint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gated:
-    """The labels that were kept, and the slices whose label was refused."""
+    """The labels that were kept, and the slices whose label was refused.
+
+    After a review `kept` has what readers made of labels of earlier rounds as well, and `withdrawn` are the slices of those
+    whose label should not be learnt from any longer.
+    """
 
     kept: PseudoLabels
     refused: tuple[str, ...]
+    withdrawn: tuple[str, ...] = ()
 
 
 Refusal = Callable[[PseudoLabel], str | None]

@@ -17,17 +17,18 @@ from maskloom.platform.fingerprint import fingerprint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PseudoLabel:
-    """One pseudo label: digests of the label, its slice and its mask, and its scores."""
+    """One label of a round: digests of the label, its slice and its mask, and its scores. A review may change its kind."""
 
     label: str
     slice: str
     mask: str
     scores: dict[str, float]
+    kind: LabelKind = LabelKind.PSEUDO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PseudoLabels:
-    """The pseudo labels of a group; `digest` is their fingerprint. `compute_s` is the actors' time in the network."""
+    """The labels of a group; `digest` is their fingerprint. `compute_s` is the actors' time in the network."""
 
     digest: str
     labels: tuple[PseudoLabel, ...]
@@ -36,7 +37,10 @@ class PseudoLabels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label(Step[PseudoLabels]):
-    """Masks for `slices` from `model`. A slice where no pixel reaches 0.5 gets an empty mask, unless maps are stretched."""
+    """Masks for `slices`, which are all of one split, from `model`.
+
+    A slice where no pixel reaches 0.5 gets an empty mask, unless maps are stretched.
+    """
 
     kind: ClassVar[str] = "label"
     output_type: ClassVar[Any] = PseudoLabels
@@ -46,6 +50,7 @@ class Label(Step[PseudoLabels]):
     network: NetworkParameters
     model: Trained
     prediction: PredictionParameters
+    split: Split = Split.UNLABELLED
 
     def run(self, work: Work) -> Outcome[PseudoLabels]:
         masks = self._masks(work)
@@ -77,7 +82,7 @@ class Label(Step[PseudoLabels]):
             digest=fingerprint({"slice": mask.slice, "mask": mask.mask, "step": self.key}),
             dataset=self.dataset,
             slice=mask.slice,
-            split=Split.UNLABELLED,
+            split=self.split,
             kind=LabelKind.PSEUDO,
             mask=mask.mask,
             step=self.key,

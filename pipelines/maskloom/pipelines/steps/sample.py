@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any, ClassVar
 
 from maskloom.pipelines.flow import Outcome, Step
-from maskloom.pipelines.recipes import SamplerParameters
+from maskloom.pipelines.parameters import SamplerParameters
 from maskloom.pipelines.work import Work
 from maskloom.platform.catalog import labels
 from maskloom.platform.facts import DatasetVersion

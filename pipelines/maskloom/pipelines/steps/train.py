@@ -28,7 +28,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Train(Step[Trained]):
-    """One stage of training. `only="pseudo"` leaves the expert-labelled slices of `data` out."""
+    """One stage of training. `only="pool"` leaves the slices of `data` out that experts labelled."""
 
     kind: ClassVar[str] = "train"
     output_type: ClassVar[Any] = Trained
@@ -38,7 +38,7 @@ class Train(Step[Trained]):
     stage: TrainingParameters
     seed: int
     start: Trained | None = None
-    only: Literal["all", "pseudo"] = "all"
+    only: Literal["all", "pool"] = "all"
 
     def run(self, work: Work) -> Outcome[Trained]:
         pairs, repeats = self._epoch(work.datasets.items(self.data))
@@ -77,6 +77,6 @@ class Train(Step[Trained]):
         chosen = [
             (item.slice, item.mask, 1 if item.kind is LabelKind.PSEUDO else self.stage.expert_repeat)
             for item in items
-            if item.mask is not None and (self.only == "all" or item.kind is LabelKind.PSEUDO)
+            if item.mask is not None and (self.only == "all" or item.kind is not LabelKind.EXPERT)
         ]
         return tuple((slice_, mask) for slice_, mask, _ in chosen), tuple(repeats for *_, repeats in chosen)
