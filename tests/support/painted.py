@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from maskloom.models.metrics import measure_slice
 from maskloom.pipelines import drive, recipes
 from maskloom.pipelines.jobs import EvaluateJob, LabelJob, SliceEvaluation, SliceLabel, TrainJob, TrainResult
-from maskloom.pipelines.recipes import GateParameters, SamplerParameters, SemiInfNet
+from maskloom.pipelines.parameters import GateParameters, SamplerParameters
+from maskloom.pipelines.recipes import SemiInfNet
 from maskloom.pipelines.steps.ingest import Intake, ingest
 from maskloom.pipelines.work import Stop
 from maskloom.platform.bootstrap import Platform, open_platform

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog.schema import FACT_TABLES, metadata
+from maskloom.platform.catalog.every_table import FACT_TABLES, metadata
 from maskloom.platform.fingerprint import sha256
 
 # How often something was tried, by whom and when, differs from start to start. What came of it must not.

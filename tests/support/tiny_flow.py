@@ -20,7 +20,8 @@ import numpy as np
 from maskloom.models.errors import ModelError
 from maskloom.pipelines import drive, recipes
 from maskloom.pipelines.jobs import EvaluateJob, LabelJob, SliceEvaluation, SliceLabel, TrainJob, TrainResult
-from maskloom.pipelines.recipes import GateParameters, Recipe, SamplerParameters, SemiInfNet
+from maskloom.pipelines.parameters import GateParameters, SamplerParameters
+from maskloom.pipelines.recipes import Recipe, SemiInfNet
 from maskloom.pipelines.work import Stop, Work
 from maskloom.platform.bootstrap import Platform, open_platform
 from maskloom.platform.catalog.database import Database

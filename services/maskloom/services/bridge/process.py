@@ -1,0 +1,118 @@
+"""The bridge as a process of its own: serves Label Studio on this machine, and keeps all reviews of a home in step.
+
+`maskloom review up` starts it, and whoever needs it does; `maskloom review down` stops it. It outlives its starter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from maskloom.pipelines.out_folder import write_file
+from maskloom.platform.bootstrap import open_platform
+from maskloom.platform.catalog import reviews
+from maskloom.platform.errors import ToolUnavailable
+from maskloom.platform.settings import Settings
+from maskloom.services.bridge import keys, processes
+from maskloom.services.bridge.attendant import Attendant
+from maskloom.services.bridge.locks import alone
+from maskloom.services.bridge.server.serving import serving
+
+_START_S = 60.0
+_STOP_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """What is remembered of the bridge that was started last. `created`: its start, in seconds since 1970."""
+
+    pid: int
+    created: float
+    port: int
+
+    @property
+    def is_alive(self) -> bool:
+        return processes.is_alive(self.pid, self.created)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def ensure(home: Path) -> str:
+    """The address of the home's bridge, which is started unless it runs. Raises ToolUnavailable with the end of its log."""
+    folder = home / "bridge"
+    log = folder / "bridge.log"
+    with alone(folder / "lock", patience_s=2 * _START_S):
+        state = _remembered(folder)
+        if state is None or not state.is_alive:
+            state = _start(folder, log, state.port if state else None)
+        deadline = time.monotonic() + _START_S
+        while not processes.answers(f"{state.url}/healthz"):
+            if not state.is_alive or time.monotonic() > deadline:
+                raise ToolUnavailable(
+                    f"the review bridge does not start; it said: {processes.tail(log)}", hint=f"See {log}."
+                )
+            time.sleep(0.1)
+    return state.url
+
+
+def stop(home: Path) -> bool:
+    """Stop the home's bridge; False when none ran."""
+    state = _remembered(home / "bridge")
+    return (
+        state is not None and state.is_alive and processes.stop(state.pid, state.created, patience_s=_STOP_S)
+    )
+
+
+def main(port: int) -> None:
+    """Serve on a port of 127.0.0.1 until SIGTERM."""
+    from maskloom.services.bridge.opening import label_studio_of, open_tool  # noqa: PLC0415 - it may start this
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    settings = Settings()
+    wake = threading.Event()
+    with (
+        open_platform(settings) as platform,
+        serving(
+            platform,
+            keys=keys.load(settings.home),
+            tool_url=label_studio_of(settings) or "http://127.0.0.1",
+            look=wake.set,
+            port=port,
+        ) as served,
+        Attendant(
+            platform,
+            lambda: platform.database.transaction(reviews.reviewed_runs),
+            open_tool(platform, served.url),
+            wake=wake,
+        ) as attendant,
+    ):
+        attendant.wait()
+
+
+def _start(folder: Path, log: Path, last_port: int | None) -> _State:
+    # The last port again if it can be had: addresses of images that readers have open go on working.
+    port = last_port if last_port and processes.is_free(last_port) else processes.free_port()
+    pid, created = processes.start([sys.executable, "-m", __name__, str(port)], dict(os.environ), log)
+    state = _State(pid=pid, created=created, port=port)
+    write_file(folder / "process.json", json.dumps(asdict(state)).encode())
+    return state
+
+
+def _remembered(folder: Path) -> _State | None:
+    file = folder / "process.json"
+    return _State(**json.loads(file.read_text())) if file.exists() else None
+
+
+if __name__ == "__main__":
+    try:
+        main(int(sys.argv[1]))
+    except KeyboardInterrupt:
+        sys.exit(0)
