@@ -21,7 +21,7 @@ demo: setup  ## Run the whole job on synthetic chest CT, and say where the repor
 	@$(BIN)/maskloom demo
 
 test: setup  ## Run the unit, contract and integration tests
-	$(PYTEST) -n auto tests/unit tests/contract tests/integration
+	$(PYTEST) -n auto --dist loadgroup tests/unit tests/contract tests/integration
 
 lint: setup  ## Check style, types and the direction of imports
 	$(BIN)/ruff check

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support.label_studio import LabelStudioServer
 from support.servers import S3_KEY, S3_SECRET, PostgresServer, S3Server, remove_home, short_folder
 from support.stage import Stage, staged
 
@@ -58,6 +59,14 @@ def s3_server() -> Iterator[S3Server]:
 def s3_url(s3_server: S3Server) -> str:
     """URL of a new, empty prefix of a bucket on a real S3 server."""
     return s3_server.url(f"{uuid.uuid4().hex}/objects")
+
+
+@pytest.fixture(scope="session")
+def label_studio() -> Iterator[LabelStudioServer]:
+    """A real Label Studio. It takes 5 s and 400 MB: tests that use it are of one group, so that one worker starts it."""
+    server = LabelStudioServer()
+    yield server
+    server.remove()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from sqlalchemy import Connection
 
 from maskloom.pipelines import drive
 from maskloom.platform.bootstrap import Platform
@@ -38,6 +39,7 @@ def start(platform: Platform, run: Run, workers: int) -> Started:
     held = platform.database.transaction(lambda c: leases.current(c, runs.lease_name(run.id)))
     if held is not None:
         raise drive.busy(run, held[0])
+    before = platform.database.transaction(lambda c: _starts(c, run))
     log = platform.settings.home / "logs" / f"run-{run.id}.log"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -65,13 +67,19 @@ def start(platform: Platform, run: Run, workers: int) -> Started:
         if code is not None and code != 0:
             break
         held = platform.database.transaction(lambda c: leases.current(c, runs.lease_name(run.id)))
-        if code == 0 or (held is not None and held[0].pid == child.pid):
+        started = platform.database.transaction(lambda c: _starts(c, run)) > before
+        if code == 0 or started or (held is not None and held[0].pid == child.pid):
             return Started(run=run.id, pid=child.pid, log=log, finished=code == 0)
         time.sleep(0.1)
     said = " ".join(log.read_text(errors="replace").strip().splitlines()[-2:])
     raise MaskloomError(
         f"run {run.id} did not start in the background: {said or 'it said nothing'}", hint=f"See {log}."
     )
+
+
+def _starts(connection: Connection, run: Run) -> int:
+    """How often the run was begun or gone on with: one that soon waits for readers again holds no lease to be seen."""
+    return sum(kind == "started" for kind, _, _ in runs.events(connection, run.id))
 
 
 def tell(console: Console, started: Started) -> None:

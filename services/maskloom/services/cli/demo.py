@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from maskloom.platform.facts import Split
 
@@ -36,7 +38,15 @@ _PATIENTS = {
 """Which patients each split has, and how many slices of each."""
 
 
-def demo() -> None:
+def demo(
+    review: Annotated[
+        bool, typer.Option("--review", help="Then do it again with readers, in a real Label Studio.")
+    ] = False,
+    simulate_readers: Annotated[
+        int,
+        typer.Option(min=0, max=9, help="With --review: so many imperfect readers that nobody has to be."),
+    ] = 0,
+) -> None:
     """Do the whole job on synthetic chest CT, and look at the report.
 
     Takes some minutes, and moments when it is asked for again.
@@ -45,22 +55,28 @@ def demo() -> None:
     from maskloom.pipelines.export import export_png
     from maskloom.pipelines.report import write_report
     from maskloom.platform.bootstrap import open_platform
+    from maskloom.services.cli import demo_review
     from maskloom.services.cli.driving import announce, drive_and_show, tell_result
     from maskloom.services.cli.output import duration, people
     from maskloom.services.cli.records import run_record
 
+    if simulate_readers and not review:
+        raise typer.BadParameter("it goes with --review", param_hint="--simulate-readers")
     console = people()
     began = time.monotonic()
     with open_platform() as platform:
         folder = platform.settings.home / "demo"
-        _head(console, "1  Synthetic chest CT")
+        head(console, "1  Synthetic chest CT")
         _ingest(platform, _made(folder / "ct", console), console)
-        _head(console, "2  Semi-Inf-Net")
+        head(console, "2  Semi-Inf-Net")
         recipe = recipes.with_settings(recipes.named(RECIPE), SETTINGS)
         run, is_new = drive.create(platform, recipe, DATASET, 0)
         announce(platform, run, console, is_new=is_new)
         drive_and_show(platform, run, 1, console)
-        _head(console, "3  Results")
+        if review:
+            demo_review.review(platform, run, folder, simulate_readers, console)
+            return
+        head(console, "3  Results")
         export_png(platform, run, folder / "masks")
         write_report(platform, run, folder / "report.html")
         record = run_record(platform, run)
@@ -71,7 +87,8 @@ def demo() -> None:
     console.print(f"  one mask    maskloom show {run.id} --slice patient_07/slice_04.png")
 
 
-def _head(console: Console, title: str) -> None:
+def head(console: Console, title: str) -> None:
+    """Begin a part of the demo."""
     console.print(f"\n{title}", style="bold cyan")
 
 

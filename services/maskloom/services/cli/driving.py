@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -10,14 +11,18 @@ from rich.console import Console
 from rich.text import Text
 
 from maskloom.pipelines import drive
-from maskloom.pipelines.work import Stop, Stopped
+from maskloom.pipelines.work import Stop, Stopped, Waiting
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import runs
 from maskloom.platform.facts import Run, RunStatus
+from maskloom.services.bridge.attendant import Attendant
+from maskloom.services.bridge.opening import open_tool
+from maskloom.services.bridge.tool import AnnotationTool
 from maskloom.services.cli import background
 from maskloom.services.cli.output import count, facts_table, measures_table, people, print_json, short
 from maskloom.services.cli.progress import showing
 from maskloom.services.cli.records import recipe_name, run_record
+from maskloom.services.cli.waiting import wait_until_closed
 
 _STOPPING = "stopping: what is done so far is saved"
 
@@ -51,12 +56,25 @@ def announce(platform: Platform, run: Run, console: Console, *, is_new: bool) ->
     console.print(Text.assemble("run ", (run.id, "bold"), f" {'is new:' if is_new else verb} {what}"))
 
 
-def drive_and_show(platform: Platform, run: Run, workers: int, console: Console) -> None:
-    """`drive.drive` with progress on `console`. Exits 130 when it is stopped on the way."""
+def drive_and_show(
+    platform: Platform,
+    run: Run,
+    workers: int,
+    console: Console,
+    *,
+    read: Callable[[AnnotationTool], None] | None = None,
+) -> None:
+    """`drive.drive` with progress on `console`. Exits 130 when it is stopped on the way.
+
+    `read` does the readers' work when a round waits for them, in place of people.
+    """
     stop = _SpokenStop(console)
     try:
-        with drive.stopping_on_signals(stop), showing(console) as observer:
-            drive.drive(platform, run, workers=workers, observer=observer, stop=stop)
+        with drive.stopping_on_signals(stop):
+            if reviewed(run):
+                _drive_with_readers(platform, run, workers, stop, console, read)
+            else:
+                _drive(platform, run, workers, stop, console)
     except Stopped:
         console.print(
             f"run {run.id} was {stop.reason}; everything so far is kept. Resume it with "
@@ -64,6 +82,37 @@ def drive_and_show(platform: Platform, run: Run, workers: int, console: Console)
             style="yellow",
         )
         raise typer.Exit(Stopped.exit_code) from None
+
+
+def reviewed(run: Run) -> bool:
+    """Whether readers look at the masks of `run`."""
+    return bool(run.recipe.get("review", {}).get("mode", "none") != "none")
+
+
+def _drive(platform: Platform, run: Run, workers: int, stop: Stop, console: Console) -> None:
+    with showing(console) as observer:
+        drive.drive(platform, run, workers=workers, observer=observer, stop=stop)
+
+
+def _drive_with_readers(
+    platform: Platform,
+    run: Run,
+    workers: int,
+    stop: Stop,
+    console: Console,
+    read: Callable[[AnnotationTool], None] | None,
+) -> None:
+    tool = open_tool(platform)
+    with Attendant(platform, lambda: [run.id], tool):
+        while True:
+            try:
+                _drive(platform, run, workers, stop, console)
+            except Waiting as waiting:
+                if read is not None:
+                    read(tool)
+                wait_until_closed(platform, run, waiting.review, tool, stop, console)
+            else:
+                return
 
 
 class _SpokenStop(Stop):

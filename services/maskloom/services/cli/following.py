@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from maskloom.pipelines.steps.collect import Collect, Collected
+from maskloom.pipelines.steps.draw_gold import DrawGold
 from maskloom.pipelines.steps.evaluate import Evaluate, Measured
 from maskloom.pipelines.steps.gate import Gate, Gated
 from maskloom.pipelines.steps.label import Label, PseudoLabels
 from maskloom.pipelines.steps.merge import Merge
+from maskloom.pipelines.steps.open_review import Opened, OpenReview
 from maskloom.pipelines.steps.sample import Groups, Sample
 from maskloom.pipelines.steps.train import Train, Trained
 from maskloom.pipelines.work import Progress
@@ -27,9 +30,13 @@ _STAGE_NAMES = {
     "gate": "gate",
     "merge": "merge",
     "evaluate": "evaluation",
+    "draw_gold": "gold slices",
+    "open_review": "review",
+    "collect": "readers' answers",
 }
 _RECENT_ROUNDS = 5
-_OUTPUT_TYPES = {step.kind: step.output_type for step in (Train, Sample, Label, Gate, Merge, Evaluate)}
+_STEPS = (Train, Sample, Label, Gate, Merge, Evaluate, DrawGold, OpenReview, Collect)
+_OUTPUT_TYPES = {step.kind: step.output_type for step in _STEPS}
 
 
 class Following:
@@ -134,6 +141,10 @@ def outcome(output: Any) -> str:
             said = f"{count(len(output.labels), 'mask')}, {empty:,} of them empty"
         case Gated():
             said = f"{len(output.kept.labels):,} kept, {len(output.refused):,} refused"
+        case Opened():
+            said = f"{count(output.slices, 'mask')} to read"
+        case Collected():
+            said = _verdicts(output)
         case DatasetVersion():
             said = f"training set of {count(output.size, 'slice')}"
         case Measured():
@@ -149,10 +160,17 @@ def in_round(output: Any) -> str:
             return count(len(output.labels), "mask")
         case Gated():
             return f", {len(output.kept.labels):,} kept"
+        case Collected():
+            return f", readers: {_verdicts(output)}"
         case Trained():
             return f"; trained on {count(output.slices, 'slice')}{_last_figures(output)}"
         case _:
             return ""
+
+
+def _verdicts(collected: Collected) -> str:
+    kinds = Counter(decided.kind for decided in collected.verdicts)
+    return ", ".join(f"{number:,} {kind}" for kind, number in sorted(kinds.items())) or "nothing new"
 
 
 def _last_figures(trained: Trained) -> str:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from maskloom.platform.errors import MaskloomError, SettingsError, disk_hint
-from maskloom.services.cli import demo, doctor, ingest, recipes, results, run, runs, show
+from maskloom.services.cli import demo, doctor, ingest, recipes, results, review, run, runs, show
 
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130  # as shells count it: 128 and the number of SIGINT
@@ -33,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_PANELS = {
+_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Start here": (demo.demo, doctor.doctor),
     "Data and runs": (
         ingest.ingest,
@@ -65,6 +65,11 @@ def _told_when_interrupted(command: Callable[..., None]) -> Callable[..., None]:
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_told_when_interrupted(_command))
+
+_reviews = typer.Typer(help="Let readers look at masks and correct them.", no_args_is_help=True)
+for _command in (review.up, review.down, review.push, review.pull, review.status, review.close):
+    _reviews.command()(_told_when_interrupted(_command))
+app.add_typer(_reviews, name="review", rich_help_panel="Review")
 
 
 def _say_version(asked: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,11 +10,25 @@ import typer
 from maskloom.services.cli.options import AsJson, Dataset, Detach, RunId, Workers
 
 
+class Review(StrEnum):
+    """The modes of a review, as `parameters.ReviewParameters` has them."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
 def run(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="What to do: see `maskloom recipes`.")],
     *,
     dataset: Dataset,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Another seed is another run.")] = 0,
+    review: Annotated[
+        Review | None,
+        typer.Option(
+            help="Let readers look at the masks: rounds go on meanwhile (optional), or wait (required)."
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe. Can be given again."),
@@ -30,7 +45,8 @@ def run(
     from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli import driving
 
-    chosen = recipes.with_settings(recipes.named(recipe), settings or [])
+    mode = [f"review.mode={review}"] if review else []
+    chosen = recipes.with_settings(recipes.named(recipe), mode + (settings or []))
     with open_platform() as platform:
         one, is_new = drive.create(platform, chosen, dataset, seed)
         driving.go_on(platform, one, is_new=is_new, workers=workers, detach=detach, as_json=as_json)

@@ -99,6 +99,6 @@ def _looks(platform: Platform, run: Run) -> Iterator[_Look]:
         done = {(step.kind, step.round) for step in new}
         stale = note is not None and (note["kind"], note["round"]) in done
         yield _Look(status=status, new=new, note=None if stale else note)
-        if held is None:
+        if held is None and status is not RunStatus.WAITING:
             return
         time.sleep(_EVERY_S)
