@@ -139,10 +139,10 @@ def _corrected(facts: RunFacts, objects: ObjectStore) -> list[Group]:
         )
         for number, mask in enumerate(_spread(corrected, PICKED))
     ]
+    if not pictures:
+        return []
     explanation = "What readers made of the network's masks."
-    return [Group(title="Corrected masks", explanation=explanation, pictures=tuple(pictures))] * bool(
-        pictures
-    )
+    return [Group(title="Corrected masks", explanation=explanation, pictures=tuple(pictures))]
 
 
 def _picture_of_mask(facts: RunFacts, objects: ObjectStore, mask: MaskRecord, anchor: str) -> Picture:

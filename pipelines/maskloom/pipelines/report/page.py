@@ -81,13 +81,14 @@ class RecipeTable:
 
 def _summary(facts: RunFacts) -> str:
     """The run in a few sentences."""
-    experts, pseudo = facts.run.labelled.size, facts.pseudo
-    said = [f"Learning from {count(experts, 'expert mask')}, "]
-    if pseudo:
-        empty = sum(mask.area == 0 for mask in pseudo)
+    labelled = [*facts.pseudo, *facts.checked]
+    said = [f"Learning from {count(facts.run.labelled.size, 'expert mask')}, "]
+    if labelled:
+        empty = sum(mask.area == 0 for mask in facts.pseudo)
         said.append(
-            f"the network labelled {count(len(pseudo), 'slice')} in {count(len(facts.rounds), 'round')}; "
-            f"it found {thousands(empty)} of them free of lesions."
+            f"the network labelled {count(len(labelled), 'slice')} in {count(len(facts.rounds), 'round')}; "
+            f"it found {thousands(empty)} of them free of lesions"
+            f"{f', and readers checked {thousands(len(facts.checked))}' if facts.checked else ''}."
         )
     else:
         said.append("the network was trained on them alone.")
@@ -115,18 +116,11 @@ def _tiles(facts: RunFacts) -> list[Tile]:
                 estimate = assessment.measured.estimates[name]
                 interval = f"95 % interval {estimate['low']:.2f} to {estimate['high']:.2f}"
                 tiles.append(Tile(name=measure_name(name), value=f"{estimate['value']:.3f}", note=interval))
-    checked = len(facts.masks) - len(facts.experts) - len(facts.pseudo)
-    drawn = ", ".join(
-        f"{thousands(number)} {who}"
-        for number, who in (
-            (len(facts.experts), "by experts"),
-            (checked, "checked by readers"),
-            (len(facts.pseudo), "by the network"),
-        )
-        if number or who != "checked by readers"
-    )
+    drawn = [f"{thousands(len(facts.experts))} by experts", f"{thousands(len(facts.pseudo))} by the network"]
+    if facts.checked:
+        drawn.append(f"{thousands(len(facts.checked))} checked by readers")
     seconds = sum(step.seconds for step in facts.steps)
-    tiles.append(Tile(name="Slices with a mask", value=thousands(len(facts.masks)), note=drawn))
+    tiles.append(Tile(name="Slices with a mask", value=thousands(len(facts.masks)), note=", ".join(drawn)))
     tiles.append(Tile(name="Work", value=duration(seconds), note=count(len(facts.steps), "step")))
     return tiles
 

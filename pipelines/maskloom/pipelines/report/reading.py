@@ -95,6 +95,11 @@ class RunFacts:
         """The masks that experts drew beforehand."""
         return self.of_kind(LabelKind.EXPERT)
 
+    @property
+    def checked(self) -> list[MaskRecord]:
+        """The masks that readers accepted or corrected."""
+        return [*self.of_kind(LabelKind.ACCEPTED), *self.of_kind(LabelKind.CORRECTED)]
+
     def of_kind(self, kind: LabelKind) -> list[MaskRecord]:
         """The masks of one kind."""
         return [mask for mask in self.masks if mask.kind is kind]
