@@ -13,6 +13,7 @@ from maskloom.pipelines.review.readings import Changes, Reading, State
 from maskloom.platform.errors import SettingsError, ToolUnavailable
 from maskloom.platform.settings import Settings
 from maskloom.services.bridge.label_studio.client import Client
+from maskloom.services.bridge.label_studio.install import REQUIREMENT
 from maskloom.services.bridge.label_studio.tool import LabelStudio, open_label_studio
 from maskloom.services.bridge.tool import Desk, Pushed
 from support.desks import Slices, disc
@@ -150,6 +151,8 @@ def test_a_wrong_token_is_refused_and_never_shown(
         tool.push(desk, [slices.task(1)])
     with pytest.raises(SettingsError) as listing:
         client.tasks(1)
+    with pytest.raises(SettingsError, match="401"):
+        client.release()
     tool.close()
     assert "401" in refused.value.message
     assert "MASKLOOM_LABEL_STUDIO_TOKEN" in refused.value.hint
@@ -187,6 +190,7 @@ def test_a_personal_access_token_works_as_well(
     made = reader.http.post("/api/token/")
     assert made.status_code == 201, made.text
     client = Client(f"{label_studio.access.url}/", SecretStr(made.json()["token"]))
+    assert f"label-studio=={client.release()}" == REQUIREMENT
     tool = LabelStudio(client, slices.objects, IMAGES, locks=tmp_path / "locks")
     assert tool.push(desk, [slices.task(1)]).added == 1
     assert len(tool.changes(desk, None).readings) == 1

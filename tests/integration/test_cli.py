@@ -145,6 +145,7 @@ def test_doctor_finds_a_healthy_machine(shell: Shell) -> None:
     assert {"versions", "home", "disk", "memory", "loopback", "GPU", "PostgreSQL", "objects", "Ray"} <= set(
         found
     )
+    assert "folders" in found["Label Studio"]["found"]
     assert all(finding["state"] in {"ok", "warn"} for finding in said.json)
     assert all(finding["advice"] for finding in said.json if finding["state"] == "warn")
 
@@ -156,11 +157,13 @@ def test_doctor_says_what_to_do_and_no_password(shell: Shell) -> None:
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "hush-hush",
         "MASKLOOM_RAY_ADDRESS": "127.0.0.1:1",
+        "MASKLOOM_LABEL_STUDIO_URL": "http://127.0.0.1:1",
+        "MASKLOOM_LABEL_STUDIO_TOKEN": "hush-hush",
     }
     said = shell("doctor", "--json", **nowhere)
     found = {finding["what"]: finding for finding in said.json}
     assert said.code == 1
-    for what in ("PostgreSQL", "objects", "Ray"):
+    for what in ("PostgreSQL", "objects", "Ray", "Label Studio"):
         assert found[what]["state"] == "fail"
         assert found[what]["advice"]
     assert found["home"]["state"] == "ok"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from maskloom.platform.errors import SettingsError
 
 _DRIVERS = {"postgresql", "postgresql+psycopg2"}
+_LAST_PORT = 65535
 
 
 class Settings(BaseSettings):
@@ -31,6 +33,10 @@ class Settings(BaseSettings):
     """http://host:port of a Label Studio for reviews; without it the one that `maskloom review up` started, or else folders."""
     label_studio_token: SecretStr | None = None
     """A Label Studio personal access token or legacy token."""
+    bridge_url: str | None = None
+    """https://host/path at which Label Studio and its readers' browsers reach maskloom; without it only this machine's do."""
+    bridge_listen: str | None = None
+    """host:port on which maskloom answers them; without it a free port of 127.0.0.1."""
 
     @field_validator("database_url")
     @classmethod
@@ -46,6 +52,28 @@ class Settings(BaseSettings):
                 hint="Write postgresql://user:password@host:5432/database, or unset it.",
             )
         return url
+
+    @field_validator("bridge_url")
+    @classmethod
+    def _web_address(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "http://none")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or "@" in parts.netloc:
+            raise SettingsError(
+                "MASKLOOM_BRIDGE_URL is not an address that browsers can open",
+                hint="Write https://host/path, or unset it.",
+            )
+        return url and url.rstrip("/")
+
+    @field_validator("bridge_listen")
+    @classmethod
+    def _host_and_port(cls, place: str | None) -> str | None:
+        host, _, port = (place or "127.0.0.1:0").rpartition(":")
+        if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+            raise SettingsError(
+                "MASKLOOM_BRIDGE_LISTEN is not HOST:PORT",
+                hint="Write 0.0.0.0:8091 to be reached from other machines, or unset it.",
+            )
+        return place
 
     @field_validator("home")
     @classmethod

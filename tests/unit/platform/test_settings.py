@@ -45,3 +45,23 @@ def test_objects_are_kept_below_the_home_unless_told_otherwise(
     assert Settings().objects == (tmp_path / "objects").as_uri()
     monkeypatch.setenv("MASKLOOM_OBJECTS_URL", "s3://scans")
     assert Settings().objects == "s3://scans"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MASKLOOM_BRIDGE_URL", "maskloom.example:8091"),
+        ("MASKLOOM_BRIDGE_URL", "https://name:s3cret@maskloom.example"),
+        ("MASKLOOM_BRIDGE_URL", "https://maskloom.example/?s3cret"),
+        ("MASKLOOM_BRIDGE_LISTEN", "8091"),
+        ("MASKLOOM_BRIDGE_LISTEN", "0.0.0.0:http"),
+        ("MASKLOOM_BRIDGE_LISTEN", "0.0.0.0:80910"),
+    ],
+)
+def test_a_place_for_the_bridge_that_cannot_serve_is_refused(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=variable) as caught:
+        Settings()
+    assert "s3cret" not in str(caught.value) + caught.value.hint

@@ -32,26 +32,36 @@ def open_tool(platform: Platform, bridge: str | None = None) -> AnnotationTool:
 
     Args:
         platform: what the process works with.
-        bridge: the address of the bridge; where it is needed and not given, it is started.
+        bridge: the address of the bridge on this machine; where it is needed and not given, it is started.
     """
     settings = platform.settings
     url = label_studio_of(settings)
     if url is None:
         return Folder(settings.home / "reviews", platform.objects)
-    if urlsplit(url).hostname in _HERE or not platform.objects.url.startswith("s3://"):
-        from maskloom.services.bridge import process  # noqa: PLC0415 - which opens a tool itself
-
-        bridge = bridge or process.ensure(settings.home)
+    bridge = reached_at(settings, url, bridge)
     urls = ImageUrls(base=bridge or "", secret=keys.load(settings.home).signing)
     tool = open_label_studio(
         settings,
         platform.objects,
-        image_url=lambda _, digest: urls.url(digest, time.time()),
+        image_url=(lambda _, digest: urls.url(digest, time.time())) if bridge else None,
         stale=lambda url: urls.stale(url, time.time()),
-        callbacks=_callbacks(settings, bridge) if bridge and urlsplit(url).hostname in _HERE else None,
+        callbacks=_callbacks(settings, bridge) if bridge else None,
     )
     assert tool is not None
     return tool
+
+
+def reached_at(settings: Settings, label_studio: str, bridge: str | None = None) -> str | None:
+    """Where a Label Studio and its readers reach the bridge, or None where they cannot.
+
+    The bridge is started where it belongs on this machine and its address there, `bridge`, is not given.
+    """
+    if urlsplit(label_studio).hostname in _HERE or settings.bridge_listen is not None:
+        from maskloom.services.bridge import process  # noqa: PLC0415 - which opens a tool itself
+
+        bridge = bridge or process.ensure(settings)
+        return settings.bridge_url or bridge
+    return settings.bridge_url
 
 
 def _callbacks(settings: Settings, bridge: str) -> Callbacks:

@@ -18,11 +18,12 @@ from maskloom.pipelines.out_folder import write_file
 from maskloom.platform.bootstrap import open_platform
 from maskloom.platform.catalog import reviews
 from maskloom.platform.errors import ToolUnavailable
+from maskloom.platform.fingerprint import fingerprint
 from maskloom.platform.settings import Settings
 from maskloom.services.bridge import keys, processes
 from maskloom.services.bridge.attendant import Attendant
 from maskloom.services.bridge.locks import alone
-from maskloom.services.bridge.server.serving import serving
+from maskloom.services.bridge.server.serving import LOOPBACK, local_url, serving
 
 _START_S = 60.0
 _STOP_S = 20.0
@@ -30,11 +31,16 @@ _STOP_S = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
-    """What is remembered of the bridge that was started last. `created`: its start, in seconds since 1970."""
+    """What is remembered of the bridge that was started last.
+
+    `created`: its start, in seconds since 1970; `services`: a fingerprint of what it was told to work with.
+    """
 
     pid: int
     created: float
+    host: str
     port: int
+    services: str
 
     @property
     def is_alive(self) -> bool:
@@ -42,17 +48,22 @@ class _State:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return local_url(self.host, self.port)
 
 
-def ensure(home: Path) -> str:
-    """The address of the home's bridge, which is started unless it runs. Raises ToolUnavailable with the end of its log."""
-    folder = home / "bridge"
+def ensure(settings: Settings) -> str:
+    """The address, on this machine, of the home's bridge. It is started unless it runs with just these settings.
+
+    Raises ToolUnavailable with the end of its log.
+    """
+    folder = settings.home / "bridge"
     log = folder / "bridge.log"
     with alone(folder / "lock", patience_s=2 * _START_S):
         state = _remembered(folder)
+        if state is not None and state.is_alive and state.services != _services(settings):
+            processes.stop(state.pid, state.created, patience_s=_STOP_S)
         if state is None or not state.is_alive:
-            state = _start(folder, log, state.port if state else None)
+            state = _start(settings, log, state.port if state else None)
         deadline = time.monotonic() + _START_S
         while not processes.answers(f"{state.url}/healthz"):
             if not state.is_alive or time.monotonic() > deadline:
@@ -71,8 +82,8 @@ def stop(home: Path) -> bool:
     )
 
 
-def main(port: int) -> None:
-    """Serve on a port of 127.0.0.1 until SIGTERM."""
+def main(host: str, port: int) -> None:
+    """Serve on an address of this machine until SIGTERM."""
     from maskloom.services.bridge.opening import label_studio_of, open_tool  # noqa: PLC0415 - it may start this
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -85,6 +96,7 @@ def main(port: int) -> None:
             keys=keys.load(settings.home),
             tool_url=label_studio_of(settings) or "http://127.0.0.1",
             look=wake.set,
+            host=host,
             port=port,
         ) as served,
         Attendant(
@@ -97,13 +109,26 @@ def main(port: int) -> None:
         attendant.wait()
 
 
-def _start(folder: Path, log: Path, last_port: int | None) -> _State:
+def _start(settings: Settings, log: Path, last_port: int | None) -> _State:
+    host, _, wanted = (settings.bridge_listen or f"{LOOPBACK}:0").rpartition(":")
     # The last port again if it can be had: addresses of images that readers have open go on working.
-    port = last_port if last_port and processes.is_free(last_port) else processes.free_port()
-    pid, created = processes.start([sys.executable, "-m", __name__, str(port)], dict(os.environ), log)
-    state = _State(pid=pid, created=created, port=port)
-    write_file(folder / "process.json", json.dumps(asdict(state)).encode())
+    last = last_port if last_port and processes.is_free(last_port) else processes.free_port()
+    port = int(wanted) or last
+    command = [sys.executable, "-m", __name__, host, str(port)]
+    pid, created = processes.start(command, dict(os.environ), log)
+    state = _State(pid=pid, created=created, host=host, port=port, services=_services(settings))
+    write_file(settings.home / "bridge" / "process.json", json.dumps(asdict(state)).encode())
     return state
+
+
+def _services(settings: Settings) -> str:
+    from maskloom.services.bridge.opening import label_studio_of  # noqa: PLC0415 - it may start this
+
+    secrets = [
+        each and each.get_secret_value() for each in (settings.database_url, settings.label_studio_token)
+    ]
+    places = [settings.objects, label_studio_of(settings), settings.bridge_url, settings.bridge_listen]
+    return fingerprint([*secrets, *places])
 
 
 def _remembered(folder: Path) -> _State | None:
@@ -113,6 +138,6 @@ def _remembered(folder: Path) -> _State | None:
 
 if __name__ == "__main__":
     try:
-        main(int(sys.argv[1]))
+        main(sys.argv[1], int(sys.argv[2]))
     except KeyboardInterrupt:
         sys.exit(0)

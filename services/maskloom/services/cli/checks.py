@@ -9,6 +9,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +25,7 @@ from maskloom.platform.embedded import EmbeddedPostgres
 from maskloom.platform.errors import MaskloomError, disk_hint
 from maskloom.platform.objects.store import open_store
 from maskloom.platform.settings import Settings
+from maskloom.services.bridge.label_studio.tool import client_of
 from maskloom.services.cli.output import size
 
 _GB = 10**9
@@ -66,6 +68,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         _database,
         _objects,
         _ray,
+        _label_studio,
     )
     for check in checks:
         yield check(settings)
@@ -230,6 +233,18 @@ def _ray(settings: Settings) -> Finding:
         return Finding(what="Ray", state="ok", found=f"{said}, guarded by a token")
     advice = "Unset RAY_AUTH_MODE, so that maskloom sets a token."
     return Finding(what="Ray", state="fail", found=f"{said} without a token", advice=advice)
+
+
+def _label_studio(settings: Settings) -> Finding:
+    try:
+        client = client_of(settings)
+        if client is None:
+            return Finding(what="Label Studio", state="ok", found="none: readers work in folders")
+        with closing(client):
+            said = f"{client.release()} at {client.url}"
+    except MaskloomError as error:
+        return Finding(what="Label Studio", state="fail", found=error.message, advice=error.hint)
+    return Finding(what="Label Studio", state="ok", found=said)
 
 
 def _open_to_others() -> list[int]:

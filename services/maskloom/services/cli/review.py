@@ -23,10 +23,10 @@ def up(as_json: AsJson = False) -> None:
     from maskloom.services.bridge.label_studio import server
     from maskloom.services.cli.output import people, print_json
 
-    home = Settings().home
+    settings = Settings()
     console = people(as_json=as_json)
-    started = server.up(home, lambda what: console.print(what, style="dim"))
-    process.ensure(home)
+    started = server.up(settings.home, lambda what: console.print(what, style="dim"))
+    process.ensure(settings)
     if as_json:
         print_json(started)
     else:

@@ -32,6 +32,10 @@ class Listing:
     asked_at: datetime | None
 
 
+class _Version(BaseModel):
+    release: str
+
+
 class _Page(BaseModel):
     total: int
     tasks: list[Json]
@@ -45,6 +49,13 @@ class _Imported(BaseModel):
 
 class Client(Connection):
     """A Label Studio. Every method raises ToolUnavailable or SettingsError, and nothing else."""
+
+    def release(self) -> str:
+        """Its version, as in "1.23.2". That takes a token that is good."""
+        self.send("GET", "/api/current-user/whoami", "log in")
+        answer = self.send("GET", "/api/version", "ask for the version")
+        with self.errors("ask for the version"):
+            return _Version.model_validate_json(answer.content).release
 
     def find_project(self, title: str) -> Json | None:
         """The project of exactly that title; the oldest, if there are several."""

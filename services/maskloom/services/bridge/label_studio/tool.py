@@ -140,8 +140,9 @@ def open_label_studio(
         images = Linked(image_url=image_url, stale=stale)
     else:
         raise SettingsError(
-            "Label Studio cannot read images from a folder",
-            hint="Have maskloom serve them, or keep the objects in a bucket (MASKLOOM_OBJECTS_URL).",
+            "that Label Studio is not on this machine, and cannot read images from a folder here",
+            hint="Say with MASKLOOM_BRIDGE_LISTEN and MASKLOOM_BRIDGE_URL where it reaches this machine, or keep the "
+            "objects in a bucket (MASKLOOM_OBJECTS_URL).",
         )
     return LabelStudio(client, objects, images, locks=settings.home / "locks", callbacks=callbacks)
 

@@ -18,7 +18,7 @@ from maskloom.services.bridge.keys import Keys
 from maskloom.services.bridge.server.app import create_app
 from maskloom.services.bridge.signing import LIFETIME_S, ImageUrls
 
-_HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 _START_S = 30.0
 _LAST_ANSWERS_S = 5
 """What is being answered when the server ends gets so long."""
@@ -50,6 +50,11 @@ class Served:
         return f"{self.url}/webhook"
 
 
+def local_url(host: str, port: int) -> str:
+    """Where a server that listens on `host` is reached from this machine."""
+    return f"http://{LOOPBACK if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared, not bound
+
+
 @contextmanager
 def serving(
     platform: Platform,
@@ -57,17 +62,20 @@ def serving(
     keys: Keys,
     tool_url: str,
     look: Callable[[], None],
+    host: str = LOOPBACK,
     port: int = 0,
     lifetime_s: int = LIFETIME_S,
 ) -> Iterator[Served]:
-    """Serve on a loopback port (0: a free one) for as long as the context lasts. The rest is as for `create_app`.
+    """Serve on a port (0: a free one) of an address of this machine for as long as the context lasts.
+
+    The rest is as for `create_app`.
 
     Raises:
-        SettingsError: the port is taken, or not allowed.
+        SettingsError: the port is taken, or not allowed, or the address is not this machine's.
         MaskloomError: the server does not start.
     """
-    with _listening(port) as listener:
-        url = f"http://{_HOST}:{listener.getsockname()[1]}"
+    with _listening(host, port) as listener:
+        url = local_url(host, listener.getsockname()[1])
         urls = ImageUrls(base=url, secret=keys.signing, lifetime_s=lifetime_s)
         app = create_app(platform, keys=keys, urls=urls, tool_url=tool_url, look=look)
         config = uvicorn.Config(
@@ -114,14 +122,14 @@ def _wait_for(server: uvicorn.Server, ended: threading.Event) -> None:
 
 
 @contextmanager
-def _listening(port: int) -> Iterator[socket.socket]:
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((_HOST, port))
+            listener.bind((host, port))
         except OSError as error:
             raise SettingsError(
-                f"cannot listen on {_HOST}:{port}: {error.strerror}",
-                hint="Choose another port, or none to have a free one.",
+                f"cannot listen on {host}:{port}: {error.strerror}",
+                hint="Choose another address in MASKLOOM_BRIDGE_LISTEN, or unset it to have a free one.",
             ) from error
         yield listener
