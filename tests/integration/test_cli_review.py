@@ -96,6 +96,22 @@ def test_a_waiting_run_can_be_paused_and_watched(shell: Shell) -> None:
     wait_until(lambda: not Path(f"/proc/{again['pid']}").exists())
 
 
+def test_a_run_waits_also_for_a_label_studio_that_does_not_answer(shell: Shell) -> None:
+    nobody = {
+        "MASKLOOM_LABEL_STUDIO_URL": "http://127.0.0.1:1",
+        "MASKLOOM_LABEL_STUDIO_TOKEN": "hush-hush",
+    }
+    driving = shell.start(*RUN, "--review", "required", **nobody)
+    wait_until(lambda: any(run["status"] == "waiting" for run in shell("runs", "--json").json))
+    assert shell("pause", the_run(shell)["run"]).code == 0
+    said = shell.end(driving)
+    assert said.code == 130
+    assert "nobody can read yet: cannot" in said.out
+    assert "does not answer" in said.out
+    assert "hush-hush" not in said.out + said.err
+    shell("review", "down")
+
+
 def test_commands_of_a_run_without_review_say_so(shell: Shell) -> None:
     assert shell(*RUN).code == 0
     run = the_run(shell)["run"]

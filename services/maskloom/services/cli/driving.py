@@ -22,7 +22,7 @@ from maskloom.services.cli import background
 from maskloom.services.cli.output import count, facts_table, measures_table, people, print_json, short
 from maskloom.services.cli.progress import showing
 from maskloom.services.cli.records import recipe_name, run_record
-from maskloom.services.cli.waiting import wait_until_closed
+from maskloom.services.cli.waiting import hand_out, wait_until_closed
 
 _STOPPING = "stopping: what is done so far is saved"
 
@@ -108,9 +108,10 @@ def _drive_with_readers(
             try:
                 _drive(platform, run, workers, stop, console)
             except Waiting as waiting:
+                hand_out(platform, run, tool, console)
                 if read is not None:
                     read(tool)
-                wait_until_closed(platform, run, waiting.review, tool, stop, console)
+                wait_until_closed(platform, run, waiting.review, stop, console)
             else:
                 return
 

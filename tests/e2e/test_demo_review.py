@@ -1,0 +1,56 @@
+"""`maskloom demo --review --simulate-readers 2`: the whole job without readers and with them, on a real Label Studio."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from support.commands import Said, Shell
+from support.label_studio import installation
+from support.servers import remove_home, short_folder
+
+pytestmark = pytest.mark.timeout(3600)
+
+
+@pytest.fixture(scope="module")
+def shell() -> Iterator[Shell]:
+    home = short_folder()
+    shutil.copytree(installation() / "template", home, dirs_exist_ok=True)
+    (home / "label-studio" / "venv").symlink_to(installation() / "venv")
+    shell = Shell(home=home, patience_s=3000)
+    yield shell
+    shell("review", "down")
+    remove_home(home)
+
+
+@pytest.fixture(scope="module")
+def demo(shell: Shell) -> Said:
+    said = shell("demo", "--review", "--simulate-readers", "2")
+    assert said.code == 0, said.err
+    return said
+
+
+def test_every_round_was_read_twice(shell: Shell, demo: Said) -> None:
+    newest = shell("runs", "--json").json[0]
+    assert newest["status"] == "finished"
+    found = shell("review", "status", newest["run"], "--json").json
+    assert [one["closed"] for one in found["rounds"]] == ["everything is read"] * 3
+    assert [one["slices"] for one in found["rounds"]] == [10] * 3
+    assert found["set_aside"] == []
+    for reader in found["readers"]:
+        assert (reader["given"], reader["left"]) == (36, 0)
+        assert reader["gold"]["dice"] > 0.7
+    (pair,) = found["pairs"]
+    assert pair["readers"] == ["reader-1", "reader-2"]
+    assert 0.5 < pair["agreement"]["dice"] < 1, "they are imperfect, each in another way"
+
+
+def test_it_says_what_the_minutes_were_good_for(shell: Shell, demo: Said) -> None:
+    gain = re.search(r"masks of the data set +(0\.\d+) +(0\.\d+) +([+-]0\.\d+) +([+-]0\.\d+)", demo.out)
+    assert gain is not None, demo.out
+    assert float(gain[2]) > float(gain[1]), "readers' masks are nearer to the truth than the network's"
+    assert (shell.home / "demo" / "report-with-readers.html").as_uri() in demo.out
+    assert "Corrected masks" in (shell.home / "demo" / "report-with-readers.html").read_text()
