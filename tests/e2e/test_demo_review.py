@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
 from support.commands import Said, Shell
-from support.label_studio import installation
+from support.label_studio import install_in
 from support.servers import remove_home, short_folder
 
 pytestmark = pytest.mark.timeout(3600)
@@ -18,8 +17,7 @@ pytestmark = pytest.mark.timeout(3600)
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     home = short_folder()
-    shutil.copytree(installation() / "template", home, dirs_exist_ok=True)
-    (home / "label-studio" / "venv").symlink_to(installation() / "venv")
+    install_in(home)
     shell = Shell(home=home, patience_s=3000)
     yield shell
     shell("review", "down")

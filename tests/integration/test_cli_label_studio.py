@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +14,11 @@ import httpx
 import numpy as np
 import pytest
 
-from maskloom.platform.imaging.phantom import phantom_volume
 from maskloom.services.bridge.label_studio import server
 from maskloom.services.bridge.tool import Desk
+from support.chest import ingest_chest
 from support.commands import Shell, wait_until
-from support.label_studio import LabelStudioReader, installation
+from support.label_studio import LabelStudioReader, install_in
 from support.servers import remove_home, short_folder
 
 pytestmark = [pytest.mark.xdist_group("label_studio"), pytest.mark.timeout(900)]
@@ -32,16 +31,8 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     """A home with 6 slices with expert masks and 12 without, and with a Label Studio that was installed before."""
     home = short_folder()
     shell = Shell(home=home, tiny=True)
-    shutil.copytree(installation() / "template", home, dirs_exist_ok=True)
-    (home / "label-studio" / "venv").symlink_to(installation() / "venv")
-    for patient, (split, slices) in enumerate((("labelled", 6), ("unlabelled", 12))):
-        for kind, pixels in zip(("images", "masks"), phantom_volume(patient, slices, 64), strict=True):
-            folder = tmp_path / split / kind
-            folder.mkdir(parents=True)
-            for position, slice_ in enumerate(pixels, start=1):
-                cv2.imwrite(str(folder / f"p{patient}_{position:02}.png"), slice_)
-        masks = () if split == "unlabelled" else ("--masks", tmp_path / split / "masks")
-        assert shell("ingest", tmp_path / split / "images", *masks, "-d", "chest", "--split", split).code == 0
+    install_in(home)
+    ingest_chest(shell, tmp_path)
     yield shell
     shell("review", "down")
     remove_home(home)

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import pytest
 
-from maskloom.platform.imaging.phantom import phantom_volume
+from support.chest import ingest_chest
 from support.commands import Shell, wait_until
 from support.folder_reader import FolderReader
 from support.servers import remove_home, short_folder
@@ -24,14 +23,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     """A home with 6 slices with expert masks and 12 without: two rounds."""
     home = short_folder()
     shell = Shell(home=home, tiny=True)
-    for patient, (split, slices) in enumerate((("labelled", 6), ("unlabelled", 12))):
-        for kind, pixels in zip(("images", "masks"), phantom_volume(patient, slices, 64), strict=True):
-            folder = tmp_path / split / kind
-            folder.mkdir(parents=True)
-            for position, slice_ in enumerate(pixels, start=1):
-                cv2.imwrite(str(folder / f"p{patient}_{position:02}.png"), slice_)
-        masks = () if split == "unlabelled" else ("--masks", tmp_path / split / "masks")
-        assert shell("ingest", tmp_path / split / "images", *masks, "-d", "chest", "--split", split).code == 0
+    ingest_chest(shell, tmp_path)
     yield shell
     remove_home(home)
 

@@ -46,6 +46,12 @@ def installation() -> Path:
     return folder
 
 
+def install_in(home: Path) -> None:
+    """Lets `maskloom review up` find in `home` what it would install there."""
+    shutil.copytree(installation() / "template", home, dirs_exist_ok=True)
+    (home / "label-studio" / "venv").symlink_to(installation() / "venv")
+
+
 class LabelStudioServer:
     """A Label Studio below a home of its own, as `maskloom review up` starts it."""
 
