@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -14,7 +15,9 @@ from maskloom.platform.facts import Run
 from maskloom.platform.imaging.formats import decode_grey8
 from maskloom.platform.imaging.masks import binary
 from maskloom.platform.settings import Settings
+from maskloom.services.bridge import keys
 from maskloom.services.bridge.label_studio.tool import LabelStudio, open_label_studio
+from maskloom.services.bridge.server.serving import serving
 from maskloom.services.bridge.tool import Desk
 from support.browser import chromium
 from support.label_studio import LabelStudioReader, LabelStudioServer
@@ -30,21 +33,52 @@ SCREEN = {"width": 1400, "height": 900}
 
 @pytest.fixture
 def scene(postgres_server: PostgresServer, s3_url: str, label_studio: LabelStudioServer) -> Iterator[Ward]:
+    """The objects are in a bucket, of which Label Studio reads the images itself."""
     with ward(postgres_server, s3_url) as made:
         tool = open_label_studio(Settings(home=label_studio.home, objects_url=s3_url), made.platform.objects)
         assert tool is not None
-        truth = {slice_: lesion(number) for number, slice_ in enumerate(sorted(made.truth))}
-        yield replace(made, tool=tool, truth=truth)
+        yield with_lesions(made, tool)
         tool.close()
 
 
 @pytest.fixture
-def desk_page(label_studio: LabelStudioServer, scene: Ward) -> Iterator[Callable[[Desk], LabelStudioPage]]:
+def folder_scene(postgres_server: PostgresServer, label_studio: LabelStudioServer) -> Iterator[Ward]:
+    """The objects are in a folder, and the bridge serves the images."""
+    with (
+        ward(postgres_server) as made,
+        serving(
+            made.platform,
+            keys=keys.load(label_studio.home),
+            tool_url=label_studio.access.url,
+            look=lambda: None,
+        ) as served,
+    ):
+        tool = open_label_studio(
+            Settings(home=label_studio.home),
+            made.platform.objects,
+            image_url=lambda _, digest: served.images.url(digest, time.time()),
+        )
+        assert tool is not None
+        yield with_lesions(made, tool)
+        tool.close()
+
+
+def with_lesions(made: Ward, tool: LabelStudio) -> Ward:
+    """The same data set with `tool`, and with a lesion in each slice."""
+    truth = {slice_: lesion(number) for number, slice_ in enumerate(sorted(made.truth))}
+    return replace(made, tool=tool, truth=truth)
+
+
+Opened = Callable[[Ward, Desk], LabelStudioPage]
+
+
+@pytest.fixture
+def desk_page(label_studio: LabelStudioServer) -> Iterator[Opened]:
     """Opens the stream of a desk, logged in."""
     started = label_studio.start()
-    assert isinstance(scene.tool, LabelStudio)
 
-    def opened(desk: Desk) -> LabelStudioPage:
+    def opened(scene: Ward, desk: Desk) -> LabelStudioPage:
+        assert isinstance(scene.tool, LabelStudio)
         page = LabelStudioPage(browser.new_page(viewport=SCREEN), started.url)
         page.log_in(started.username, started.password_file.read_text().strip())
         page.begin(scene.tool.where(desk))
@@ -66,7 +100,7 @@ def desk(run: Run, reader: str) -> Desk:
 
 
 def test_readers_accept_correct_skip_and_adjudicate(
-    scene: Ward, label_studio: LabelStudioServer, desk_page: Callable[[Desk], LabelStudioPage]
+    scene: Ward, label_studio: LabelStudioServer, desk_page: Opened
 ) -> None:
     run = scene.run(mode="required", readers=("anna", "ben"), readings=2, adjudicator="chief")
     assert scene.drive(run) is None
@@ -75,7 +109,7 @@ def test_readers_accept_correct_skip_and_adjudicate(
     shown = {slice_: anna.shown(slice_) for slice_ in anna.slices()}
     assert all(mask.any() for mask in shown.values())
 
-    page = desk_page(desk(run, "anna"))
+    page = desk_page(scene, desk(run, "anna"))
     read: list[str] = []
     for answer in ("accept", "correct", "skip", "disagree"):
         slice_ = anna.next()
@@ -104,7 +138,7 @@ def test_readers_accept_correct_skip_and_adjudicate(
     assert scene.reviews(run)[0].closed is None
     scene.push(run)
 
-    page = desk_page(desk(run, "chief"))
+    page = desk_page(scene, desk(run, "chief"))
     seen = page.overlay()
     assert agreement(seen, np.maximum(drawn[disputed], far)) > 0.85, "both masks are shown"
     page.delete_region("infection (2)")
@@ -124,6 +158,20 @@ def test_readers_accept_correct_skip_and_adjudicate(
     assert np.array_equal(learnt[disputed][1], drawn[disputed]), "anna's mask is the one that was left"
     for reader in (anna, ben):
         reader.close()
+
+
+def test_a_slice_that_the_bridge_serves_is_seen_with_its_mask(
+    folder_scene: Ward, label_studio: LabelStudioServer, desk_page: Opened
+) -> None:
+    run = folder_scene.run(mode="required")
+    assert folder_scene.drive(run) is None
+    folder_scene.push(run)
+    reader = LabelStudioReader(label_studio.access, desk(run, "reader"))
+    slice_ = reader.next()
+    assert slice_ is not None
+    page = desk_page(folder_scene, desk(run, "reader"))
+    assert agreement(page.overlay(), reader.shown(slice_)) > 0.85
+    reader.close()
 
 
 def given(scene: Ward, run: Run, reader: str) -> dict[str, Grey]:
