@@ -8,6 +8,7 @@ from maskloom.services.cli.options import AsJson, RunId
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from maskloom.pipelines.review.summary import ReviewSummary
     from maskloom.services.bridge.label_studio.server import Started
@@ -134,28 +135,41 @@ def tell_started(started: Started, console: Console) -> None:
 
 def tell(found: ReviewSummary, console: Console) -> None:
     """Say how the reviews of a run stand."""
-    from maskloom.services.cli.output import duration, listing
-
     if not found.rounds:
         console.print(
             f"Run {found.run} has opened no review: start one with `maskloom run --review optional`."
         )
         return
+    tables = [_rounds(found), _readers(found), *([_pairs(found)] if found.pairs else [])]
+    for table in tables:
+        console.print(table)
+        console.print()
+    if found.set_aside:
+        console.print(f"{len(found.set_aside):,} set aside, and never learnt from:", style="yellow")
+    for thing in found.set_aside:
+        console.print(f"  {thing.reader}, {thing.source}: {thing.reason}")
+
+
+def _rounds(found: ReviewSummary) -> Table:
+    from maskloom.services.cli.output import listing
+
     numbers = ("masks", "accepted", "corrected", "rejected", "disputed")
-    rounds = listing("round", *numbers, "state", right=numbers)
+    table = listing("round", *numbers, "state", right=numbers)
     for one in found.rounds:
         figures = (one.slices, one.accepted, one.corrected, one.rejected, one.disputed)
-        rounds.add_row(
-            str(one.round),
-            *(f"{number:,}" for number in figures),
-            f"closed: {one.closed}" if one.closed else "open",
-        )
-    console.print(rounds)
+        state = f"closed: {one.closed}" if one.closed else "open"
+        table.add_row(str(one.round), *(f"{number:,}" for number in figures), state)
+    return table
+
+
+def _readers(found: ReviewSummary) -> Table:
+    from maskloom.services.cli.output import duration, listing
+
     columns = ("given", "left", "accepted", "corrected", "rejected", "a mask", "in all", "agreement", "gold")
-    readers = listing("reader", *columns, right=columns)
+    table = listing("reader", *columns, right=columns)
     for reader in found.readers:
         counts = (reader.given, reader.left, reader.accepted, reader.corrected, reader.rejected)
-        readers.add_row(
+        table.add_row(
             reader.reader,
             *(f"{number:,}" for number in counts),
             "-" if reader.median_s is None else duration(reader.median_s),
@@ -163,24 +177,21 @@ def tell(found: ReviewSummary, console: Console) -> None:
             "-" if reader.agreement is None else f"{reader.agreement:.2f}",
             "-" if reader.gold is None else f"{reader.gold.dice:.2f} ({reader.gold.slices})",
         )
-    console.print()
-    console.print(readers)
-    if found.pairs:
-        pairs = listing(
-            "readers", "slices", "Dice", "HD95", "kappa", right=("slices", "Dice", "HD95", "kappa")
+    return table
+
+
+def _pairs(found: ReviewSummary) -> Table:
+    from maskloom.services.cli.output import listing
+
+    columns = ("slices", "Dice", "HD95", "kappa")
+    table = listing("readers", *columns, right=columns)
+    for pair in found.pairs:
+        between = pair.agreement
+        figures = (
+            f"{between.slices:,}",
+            f"{between.dice:.3f}",
+            f"{between.hd95:.1f} px",
+            f"{between.kappa:.2f}",
         )
-        for pair in found.pairs:
-            between = pair.agreement
-            pairs.add_row(
-                " and ".join(pair.readers),
-                f"{between.slices:,}",
-                f"{between.dice:.3f}",
-                f"{between.hd95:.1f} px",
-                f"{between.kappa:.2f}",
-            )
-        console.print()
-        console.print(pairs)
-    if found.set_aside:
-        console.print(f"\n{len(found.set_aside):,} set aside, and never learnt from:", style="yellow")
-        for thing in found.set_aside:
-            console.print(f"  {thing.reader}, {thing.source}: {thing.reason}")
+        table.add_row(" and ".join(pair.readers), *figures)
+    return table
