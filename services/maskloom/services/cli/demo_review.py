@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from maskloom.platform.errors import MaskloomError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from maskloom.services.bridge.simulated import SimulatedReader
     from maskloom.services.bridge.tool import AnnotationTool
 
-BUDGET, GOLD = 10, 2
+BUDGET, GOLD = 20, 2
 """How many masks of a round are read, and how many expert masks each reader gets besides."""
 _BIASES = (1.0, -1.0, 0.5, -0.5)
 """By how many pixels the simulated readers draw too large or too small, in turn."""
@@ -54,11 +54,14 @@ def review(platform: Platform, alone: Run, folder: Path, simulated: int, console
     head(console, "5  Results")
     found = summary(platform, run)
     tell(found, console)
-    for one, name in ((alone, "masks-without-readers"), (run, "masks-with-readers")):
-        export_png(platform, one, folder / name)
-    write_report(platform, run, folder / "report-with-readers.html")
-    _tell_gain(platform, (alone, run), found, folder, console)
-    console.print(f"\nThe report: {(folder / 'report-with-readers.html').as_uri()}", style="bold")
+    # With other readers it is another run.
+    masks, report = folder / f"masks-{run.id}", folder / f"report-{run.id}.html"
+    export_png(platform, run, masks)
+    write_report(platform, run, report)
+    _tell_gain(platform, alone, run, found, _truth(folder / "ct"), console)
+    console.print("\nLook at", style="bold")
+    console.print(f"  the report  {report.as_uri()}")
+    console.print(f"  the masks   {masks}")
 
 
 def _label_studio(platform: Platform, console: Console) -> Client:
@@ -129,43 +132,57 @@ def _reading(
 
 
 def _tell_gain(
-    platform: Platform, both: tuple[Run, Run], found: ReviewSummary, folder: Path, console: Console
+    platform: Platform,
+    alone: Run,
+    run: Run,
+    found: ReviewSummary,
+    truth: Callable[[str], NDArray[np.uint8]],
+    console: Console,
 ) -> None:
+    from maskloom.pipelines.history import labels_of_run
     from maskloom.services.cli.output import listing
     from maskloom.services.cli.records import run_record
 
-    tests = [_test_dice(run_record(platform, run)) for run in both]
-    pools = [
-        _pool_dice(folder / name, folder / "ct") for name in ("masks-without-readers", "masks-with-readers")
-    ]
+    unchecked = _final_masks(platform, alone)
+    every = {record.slice: record.mask for record in labels_of_run(platform, run)}
+    checked = {slice_: every[slice_] for slice_ in unchecked}
+    figures = {
+        "test slices": tuple(
+            float(run_record(platform, one)["measures"]["dice"]["value"]) for one in (alone, run)
+        ),
+        "masks of the pool": tuple(_mean_dice(platform, masks, truth) for masks in (unchecked, checked)),
+    }
     minutes = sum(reader.total_s for reader in found.readers) / 60
     right = ("without readers", "with readers", "gain", "gain per expert minute")
     table = listing("mean Dice", *right, right=right)
-    for name, (before, after) in (("test slices", tests), ("masks of the data set", pools)):
+    for name, (before, after) in figures.items():
         gain = after - before
         a_minute = f"{gain / minutes:+.4f}" if minutes else "-"
         table.add_row(name, f"{before:.3f}", f"{after:.3f}", f"{gain:+.3f}", a_minute)
-    console.print()
     console.print(table)
     console.print(f"{minutes:.1f} minutes of reading in all", style="dim")
 
 
-def _test_dice(record: dict[str, Any]) -> float:
-    return float(record["measures"]["dice"]["value"])
+def _final_masks(platform: Platform, run: Run) -> dict[str, str]:
+    """The masks that the finished network gave, by slice.
+
+    Not `labels_of_run`: what readers decide in one run goes before the masks of all runs on the data set.
+    """
+    from maskloom.platform.catalog import steps
+
+    taken = platform.database.transaction(lambda connection: steps.of_run(connection, run.id))
+    (final,) = (step for step in taken if step.kind == "label" and step.round is None)
+    return {label["slice"]: label["mask"] for label in final.output["labels"]}
 
 
-def _pool_dice(exported: Path, ct: Path) -> float:
-    """Mean Dice of the masks that the pool's slices got, with the true ones."""
+def _mean_dice(platform: Platform, masks: dict[str, str], truth: Callable[[str], NDArray[np.uint8]]) -> float:
     from statistics import mean
 
     from maskloom.pipelines.review.agreement import agreement_on_slice
     from maskloom.platform.imaging.formats import decode_grey8
+    from maskloom.platform.imaging.masks import binary
 
-    truths = ct / "unlabelled" / "masks"
     return mean(
-        agreement_on_slice(
-            decode_grey8((exported / "masks" / "unlabelled" / file.relative_to(truths)).read_bytes()),
-            decode_grey8(file.read_bytes()),
-        ).dice
-        for file in sorted(truths.rglob("*.png"))
+        agreement_on_slice(binary(decode_grey8(platform.objects.get(mask))), truth(slice_)).dice
+        for slice_, mask in masks.items()
     )

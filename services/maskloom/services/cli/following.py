@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from maskloom.pipelines.steps.collect import Collect, Collected
-from maskloom.pipelines.steps.draw_gold import DrawGold
+from maskloom.pipelines.steps.draw_gold import DrawGold, Gold
 from maskloom.pipelines.steps.evaluate import Evaluate, Measured
 from maskloom.pipelines.steps.gate import Gate, Gated
 from maskloom.pipelines.steps.label import Label, PseudoLabels
@@ -136,6 +136,8 @@ def outcome(output: Any) -> str:
         case Groups():
             slices = sum(map(len, output.groups))
             said = f"{count(slices, 'slice')} in {count(len(output.groups), 'group')}"
+        case Gold():
+            said = f"{count(len(output.slices), 'expert mask')} among those to read"
         case PseudoLabels():
             empty = sum(label.scores["area"] == 0 for label in output.labels)
             said = f"{count(len(output.labels), 'mask')}, {empty:,} of them empty"

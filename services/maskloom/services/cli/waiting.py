@@ -26,7 +26,10 @@ def hand_out(platform: Platform, run: Run, tool: AnnotationTool, console: Consol
         _tell_where(platform, run, tool, console)
     except ToolUnavailable as error:
         console.print(f"  nobody can read yet: {error.message}. {error.hint}", style="yellow")
-    console.print(f"How far they are: maskloom review status {run.id}", style="dim")
+    console.print(
+        f"How far they are: maskloom review status {run.id}. Go on without the rest: maskloom review close {run.id}",
+        style="dim",
+    )
 
 
 def wait_until_closed(platform: Platform, run: Run, review: str, stop: Stop, console: Console) -> None:

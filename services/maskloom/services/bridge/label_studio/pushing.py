@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -81,15 +82,17 @@ class Push:
         return any(mask.any() for mask in json_of.masks_of(task, self.objects.get_many(task.masks)))
 
     def _add(self, missing: Sequence[Task]) -> None:
-        for some in _portions(missing):
-            made = [
-                {
-                    "data": json_of.data_of(task, self.images.address(self.desk, task.image)),
-                    "predictions": [prediction],
-                }
-                for task, prediction in zip(some, self._predictions(some), strict=True)
-            ]
+        for made in one_ahead(map(self._new, _portions(missing))):
             self.client.import_tasks(self.project, made)
+
+    def _new(self, tasks: Sequence[Task]) -> list[Json]:
+        return [
+            {
+                "data": json_of.data_of(task, self.images.address(self.desk, task.image)),
+                "predictions": [prediction],
+            }
+            for task, prediction in zip(tasks, self._predictions(tasks), strict=True)
+        ]
 
     def _replace(self, differing: Sequence[tuple[Task, Shown]]) -> None:
         for some in _portions(differing):
@@ -154,6 +157,15 @@ def newest(tasks: Sequence[Task]) -> str:
 def _round(version: str) -> int:
     number = re.search(r"[0-9]+$", version)
     return int(number[0]) if number else -1
+
+
+def one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items. While one is in use, the next is made in another thread."""
+    with ThreadPoolExecutor(1, "one ahead") as maker:
+        coming = maker.submit(list, islice(items, 1))
+        while item := coming.result():
+            coming = maker.submit(list, islice(items, 1))
+            yield item[0]
 
 
 def _portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
