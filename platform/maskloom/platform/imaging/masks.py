@@ -6,6 +6,7 @@ Both are stored by `formats.encode_png` and read by `formats.decode_grey8`, whic
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,4 +52,5 @@ def read_mask(data: bytes, name: str, size: tuple[int, int]) -> NDArray[np.uint8
 
 def binary(soft: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A soft mask, uint8 0..255, as a hard one: 255 where it is 128 or more, a probability of one half."""
-    return np.where(soft >= 128, np.uint8(255), np.uint8(0))
+    _, hard = cv2.threshold(soft, 127, 255, cv2.THRESH_BINARY)
+    return np.asarray(hard, np.uint8)
