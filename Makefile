@@ -9,10 +9,10 @@ BENCH = PYTHONPATH=tests $(BIN)/python -m bench
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format check test-faults test-e2e bench bench-gpu bench-real clean
+.PHONY: help setup demo test lint format check test-faults test-review-faults test-e2e bench bench-gpu bench-real clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## Install everything into .venv; quick when nothing has changed
 	@deploy/install.sh
@@ -38,11 +38,15 @@ check: lint test  ## What CI runs: lint and test
 test-faults: setup  ## Kill everything everywhere; the outcome goes to docs/benchmarks/faults.md (hours; goes on where it was)
 	$(BIN)/python tests/faults/campaign.py --moments 30 --report docs/benchmarks/faults.md
 
+test-review-faults: setup  ## Kill Label Studio and its bridge; the outcome goes to docs/benchmarks/review-faults.md (minutes)
+	$(BIN)/python tests/faults/review.py --report docs/benchmarks/review-faults.md
+
 test-e2e: setup  ## Run the commands as a user would, the demo included
 	$(PYTEST) --timeout=3600 tests/e2e
 
 bench: setup  ## Measure speed on this machine; the outcome goes to docs/benchmarks (an hour)
 	$(BENCH)
+	$(BENCH).review
 
 bench-gpu: setup  ## Measure training and labelling by the networks alone, on the GPU if there is one
 	$(BENCH).bench_gpu docs/benchmarks

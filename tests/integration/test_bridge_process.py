@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +45,14 @@ def test_there_is_one_until_its_settings_change(settings: Settings, monkeypatch:
     assert not processes.answers(f"{url}/healthz")
     assert process.stop(settings.home)
     assert not process.stop(settings.home)
+
+
+def test_one_that_was_just_killed_is_started_again(settings: Settings) -> None:
+    url = process.ensure(settings)
+    first, _ = pid_of(settings)
+    os.kill(first, signal.SIGKILL)  # and whoever asks now may still see it
+    assert process.ensure(settings) == url
+    assert pid_of(settings)[0] != first
 
 
 ELSEWHERE = "http://label-studio.example:8080"

@@ -75,15 +75,15 @@ class Ward:
 
 
 @contextmanager
-def ward(server: PostgresServer, objects_url: str | None = None) -> Iterator[Ward]:
-    """A data set in a catalog of its own; its objects are in a folder unless told otherwise."""
+def ward(server: PostgresServer, objects_url: str | None = None, pool: int = 12) -> Iterator[Ward]:
+    """A data set in a catalog of its own, with `pool` unlabelled slices; its objects are in a folder unless told otherwise."""
     home = short_folder()
     database = f"test_{uuid.uuid4().hex}"
     server.execute(f"CREATE DATABASE {database}")
     url = server.url.removesuffix("postgres") + database
     with open_platform(Settings(home=home, database_url=url, objects_url=objects_url)) as platform:
         truth = {}
-        for seed, (split, count) in enumerate({"labelled": 5, "unlabelled": 12}.items()):
+        for seed, (split, count) in enumerate({"labelled": 5, "unlabelled": pool}.items()):
             truth |= ingest_phantom(platform, home / split, Split(split), count, seed)
         yield Ward(platform=platform, truth=truth, tool=Folder(home / "reviews", platform.objects))
     server.execute(f"DROP DATABASE {database} WITH (FORCE)")

@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from maskloom.services.bridge.attendant import Attendant
 from maskloom.services.bridge.locks import alone
 from maskloom.services.bridge.server.serving import LOOPBACK, local_url, serving
 
-_START_S = 60.0
+_START_S = 180.0
 _STOP_S = 20.0
 
 
@@ -50,6 +49,9 @@ class _State:
     def url(self) -> str:
         return local_url(self.host, self.port)
 
+    def comes_up(self) -> bool:
+        return processes.comes_up(f"{self.url}/healthz", self.pid, self.created, patience_s=_START_S)
+
 
 def ensure(settings: Settings) -> str:
     """The address, on this machine, of the home's bridge. It is started unless it runs with just these settings.
@@ -60,17 +62,14 @@ def ensure(settings: Settings) -> str:
     log = folder / "bridge.log"
     with alone(folder / "lock", patience_s=2 * _START_S):
         state = _remembered(folder)
-        if state is not None and state.is_alive and state.services != _services(settings):
-            processes.stop(state.pid, state.created, patience_s=_STOP_S)
-        if state is None or not state.is_alive:
+        if state is None or state.services != _services(settings) or not state.comes_up():
+            if state is not None:
+                processes.stop(state.pid, state.created, patience_s=_STOP_S)
             state = _start(settings, log, state.port if state else None)
-        deadline = time.monotonic() + _START_S
-        while not processes.answers(f"{state.url}/healthz"):
-            if not state.is_alive or time.monotonic() > deadline:
+            if not state.comes_up():
                 raise ToolUnavailable(
                     f"the review bridge does not start; it said: {processes.tail(log)}", hint=f"See {log}."
                 )
-            time.sleep(0.1)
     return state.url
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 
 _ANSWER_S = 5.0
-_SAME_PROCESS_S = 1.0
+_SAME_PROCESS_S = 1.5
+"""The kernel tells its own start, from which those of processes count, in whole seconds, and now and then another one."""
 _TAIL_LINES = 5
 _TAIL_BYTES = 8192
 
@@ -62,6 +63,16 @@ def stop(pid: int, created: float, *, patience_s: float) -> bool:
         while is_alive(pid, created) and time.monotonic() < deadline:
             time.sleep(0.02)
     return not is_alive(pid, created)
+
+
+def comes_up(url: str, pid: int, created: float, *, patience_s: float) -> bool:
+    """Waits until the process's server says 200 there; False when the process has ended, or has not come so far."""
+    deadline = time.monotonic() + patience_s
+    while not answers(url):
+        if not is_alive(pid, created) or time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def answers(url: str) -> bool:

@@ -91,13 +91,14 @@ def up(home: Path, progress: Progress = lambda _: None, *, venv: Path | None = N
         folder / "lock", patience_s=_OTHERS_S, waiting=lambda: progress("Another process starts it: waiting")
     ):
         state = _read(folder)
-        already = state is not None and processes.is_alive(state.pid, state.created)
-        if state is None or not already:
+        already = state is not None and _comes_up(state)
+        if state is None or not (already or processes.is_alive(state.pid, state.created)):
             venv = venv or folder / "venv"
             install.ensure(venv, progress)
             progress("Starting Label Studio")
             state = _launch(folder, venv, _port(folder, state))
-        _await(folder, state)
+        if not already and not _comes_up(state):
+            raise _not_up(folder, state)
     return Started(url=state.url, username=state.username, password_file=folder / "password", already=already)
 
 
@@ -153,19 +154,19 @@ def _launch(folder: Path, venv: Path, port: int) -> _State:
     return state
 
 
-def _await(folder: Path, state: _State) -> None:
-    deadline = time.monotonic() + _START_S
-    while not processes.answers(f"{state.url}/health"):
-        died = not processes.is_alive(state.pid, state.created)
-        if died or time.monotonic() > deadline:
-            what = "ended" if died else f"has not answered for {_START_S:.0f} s"
-            raise ToolUnavailable(
-                f"Label Studio {what}; it said: {processes.tail(folder / 'server.log')}",
-                hint=f"See {folder / 'server.log'}. "
-                + ("" if died else "`maskloom review down` stops it. ")
-                + "Then run the command again.",
-            )
-        time.sleep(0.1)
+def _comes_up(state: _State) -> bool:
+    return processes.comes_up(f"{state.url}/health", state.pid, state.created, patience_s=_START_S)
+
+
+def _not_up(folder: Path, state: _State) -> ToolUnavailable:
+    died = not processes.is_alive(state.pid, state.created)
+    what = "ended" if died else f"has not answered for {_START_S:.0f} s"
+    return ToolUnavailable(
+        f"Label Studio {what}; it said: {processes.tail(folder / 'server.log')}",
+        hint=f"See {folder / 'server.log'}. "
+        + ("" if died else "`maskloom review down` stops it. ")
+        + "Then run the command again.",
+    )
 
 
 def _port(folder: Path, last: _State | None) -> int:
