@@ -65,9 +65,10 @@ def take(scene: Scene) -> None:
 def keep(name: str, picture: bytes) -> None:
     """Write a PNG with as many colours as its size allows."""
     full = Image.open(io.BytesIO(picture)).convert("RGB")
+    # Without `kmeans` the greys of CT take the places of the few other colours.
     for colours in (256, 128, 64):
         small = io.BytesIO()
-        full.quantize(colours, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        full.quantize(colours, kmeans=2, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
         if small.tell() <= _MOST_BYTES:
             (FOLDER / f"{name}.png").write_bytes(small.getvalue())
             return
