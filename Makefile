@@ -9,7 +9,7 @@ BENCH = PYTHONPATH=tests $(BIN)/python -m bench
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format check test-faults test-review-faults test-e2e bench bench-gpu bench-real clean
+.PHONY: help setup demo test lint format check test-faults test-review-faults test-e2e bench bench-gpu bench-real guide-pictures clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench-gpu: setup  ## Measure training and labelling by the networks alone, on th
 
 bench-real: setup  ## Measure quality on COVID-SemiSeg; the outcome goes to docs/benchmarks (hours)
 	$(BENCH).real_data
+
+guide-pictures: setup  ## Take the pictures of docs/guides anew, in a real Label Studio with Chromium (minutes)
+	PYTHONPATH=tests $(BIN)/python -m pictures
 
 clean:  ## Remove caches and builds; .venv and MASKLOOM_HOME stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

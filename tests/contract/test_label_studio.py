@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from maskloom.pipelines.review.readings import Changes, Reading, State
 from maskloom.platform.errors import SettingsError, ToolUnavailable
 from maskloom.platform.settings import Settings
+from maskloom.services.bridge.label_studio.callbacks import Callbacks
 from maskloom.services.bridge.label_studio.client import Client
 from maskloom.services.bridge.label_studio.install import REQUIREMENT
 from maskloom.services.bridge.label_studio.tool import LabelStudio, open_label_studio
@@ -160,6 +161,26 @@ def test_a_wrong_token_is_refused_and_never_shown(
         vars(client)
     )
     assert refused.value.__cause__ is None
+
+
+def test_a_bridge_that_label_studio_may_not_call_is_told(
+    label_studio: LabelStudioServer, desk: Desk, slices: Slices, tmp_path: Path
+) -> None:
+    access = label_studio.access
+    callbacks = Callbacks(
+        bridge="http://169.254.7.7:8091",  # closed in every Label Studio, as private networks are in most
+        header="X-Secret",
+        secret=SecretStr("shared-secret"),
+        user="maskloom",
+        password=SecretStr("shared-secret"),
+    )
+    client = Client(access.url, access.token)
+    tool = LabelStudio(client, slices.objects, IMAGES, locks=tmp_path, callbacks=callbacks)
+    with pytest.raises(SettingsError, match="set up the callbacks") as refused:
+        tool.push(desk, [slices.task(1)])
+    assert "USE_DEFAULT_BANNED_SUBNETS" in refused.value.hint
+    assert "shared-secret" not in f"{refused.value.message} {refused.value.hint}"
+    tool.close()
 
 
 def test_nothing_secret_is_logged_or_pushed(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from sqlalchemy import text
 
 from maskloom.pipelines.review.closing import close_by_command
+from maskloom.pipelines.review.intake import take_in
+from maskloom.pipelines.review.readings import Changes, Reading, State
 from maskloom.platform.facts import LabelKind, Run, RunStatus
 from maskloom.platform.imaging.formats import decode_grey8
 from support.painted import Grey, Quiet
@@ -52,6 +55,28 @@ def test_a_required_round_waits_and_then_learns_from_exactly_what_readers_left(s
     }
     drawn = trained[corrected][1]
     assert np.array_equal(decode_grey8(scene.platform.objects.get(drawn)), redrawn(scene, corrected))
+
+
+def test_an_unread_task_elsewhere_takes_no_answer_back(scene: Ward) -> None:
+    run = scene.run(mode="required")
+    assert scene.drive(run) is None
+    scene.push(run)
+    reader = scene.reader(run)
+    first, second, *_ = reader.slices()
+    reader.accept(first)
+    scene.pull(run)
+
+    def taken(slice_: str, state: State, source: str) -> int:
+        now = Reading(slice=slice_, state=state, source=source, changed_at=datetime.now(UTC))
+        changes = Changes(readings=(now,), unreadable=(), cursor="")
+        return take_in(scene.platform, run, "reader", "another tool", changes).answers
+
+    assert taken(first, State.UNREAD, "ls/1/task-1") == 0
+    assert taken(second, State.SKIPPED, "ls/1/7") == 1
+    assert taken(second, State.UNREAD, "tasks-001.csv 00002") == 0
+    assert taken(second, State.UNREAD, "ls/2/task-9") == 0
+    assert taken(second, State.UNREAD, "ls/1/task-2") == 1, "where it was answered, it is taken back"
+    assert taken(first, State.SKIPPED, "ls/1/8") == 1, "an answer counts wherever it is given"
 
 
 def test_an_optional_review_never_waits_and_later_answers_enter_the_end(scene: Ward) -> None:

@@ -183,11 +183,22 @@ def _answer(
 
 
 def _is_new(answer: Answer, before: dict[tuple[str, str, str], Answer]) -> bool:
-    """Whether it says something else than the answer before it, and is no older: two who ask at once may answer late."""
+    """Whether it says something else than the answer before it, and is no older: two who ask at once may answer late.
+
+    An unread task takes back only what was answered at the same place: a reader who moves from Label Studio to a folder, or
+    back, finds all slices unread there.
+    """
     last = before.get((answer.review, answer.slice, answer.reader))
+    if answer.kind is AnswerKind.WITHDRAWN and (last is None or _place(answer) != _place(last)):
+        return False
     if last is None:
-        return answer.kind is not AnswerKind.WITHDRAWN
+        return True
     return (answer.kind, answer.label) != (last.kind, last.label) and answer.made_at >= last.made_at
+
+
+def _place(answer: Answer) -> str:
+    """The Label Studio project of an answer, as `ls/5`; of one from a folder, nothing."""
+    return answer.source.rpartition("/")[0]
 
 
 def _kept(

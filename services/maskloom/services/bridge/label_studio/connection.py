@@ -23,6 +23,12 @@ _ACCESS_HINT = (
     "Make a personal access token in Label Studio (Account & Settings) and set MASKLOOM_LABEL_STUDIO_TOKEN to it. "
     "Legacy tokens work only where the organization allows them."
 )
+_BANNED = "reserved network address"
+"""In what Label Studio says when it is to call an address of a private network."""
+_BANNED_HINT = (
+    "Label Studio calls no addresses of private networks as it is. Start it with USE_DEFAULT_BANNED_SUBNETS=false and "
+    "USER_ADDITIONAL_BANNED_SUBNETS=169.254.0.0/16 in its environment."
+)
 _URL_HINT = "Set MASKLOOM_LABEL_STUDIO_URL to the address of Label Studio, as in http://host:8080."
 
 
@@ -88,8 +94,7 @@ class Connection:
             yield
         # Without their causes, which hold the request and with it the token.
         except ApiError as error:
-            said = "" if silent else self._clean(str(error.body))
-            raise self._refused(error.status_code or 0, what, said) from None
+            raise self._refused(error.status_code or 0, what, str(error.body), silent=silent) from None
         except httpx.HTTPError as error:
             raise ToolUnavailable(
                 f"cannot {what}: Label Studio at {self.url} does not answer ({type(error).__name__})",
@@ -101,12 +106,13 @@ class Connection:
                 hint=_URL_HINT,
             ) from None
 
-    def _refused(self, status: int, what: str, said: str) -> MaskloomError:
+    def _refused(self, status: int, what: str, body: str, *, silent: bool) -> MaskloomError:
+        said = "" if silent else self._clean(body)
         message = f"cannot {what}: Label Studio at {self.url} answers {status}" + (
             f": {said}" if said else ""
         )
         if status in {401, 403}:
-            return SettingsError(message, hint=_ACCESS_HINT)
+            return SettingsError(message, hint=_BANNED_HINT if _BANNED in body else _ACCESS_HINT)
         if status == 404:
             return SettingsError(
                 message, hint=f"The project is gone, or this is no Label Studio. {_URL_HINT}"
