@@ -39,7 +39,7 @@ def test_it_tells_what_readers_did_and_shows_what_they_corrected(
     (pair,) = found.pairs
     assert "Round Masks Accepted Corrected Rejected Closed 1 4 1 1 1 open" in page.words
     assert (
-        "labelled 4 slices in 1 round; it found 2 of them free of lesions, and readers checked 2."
+        "labelled 4 slices in 1 round; readers checked 2 of them, and it found 2 of the rest free"
         in page.words
     )
     assert "5 by experts, 2 by the network, 2 checked by readers" in page.words

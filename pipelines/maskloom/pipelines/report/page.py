@@ -87,8 +87,8 @@ def _summary(facts: RunFacts) -> str:
         empty = sum(mask.area == 0 for mask in facts.pseudo)
         said.append(
             f"the network labelled {count(len(labelled), 'slice')} in {count(len(facts.rounds), 'round')}; "
-            f"it found {thousands(empty)} of them free of lesions"
-            f"{f', and readers checked {thousands(len(facts.checked))}' if facts.checked else ''}."
+            + (f"readers checked {thousands(len(facts.checked))} of them, and " if facts.checked else "")
+            + f"it found {thousands(empty)} of {'the rest' if facts.checked else 'them'} free of lesions."
         )
     else:
         said.append("the network was trained on them alone.")
