@@ -190,3 +190,11 @@ def test_more_runs_than_are_kept_in_memory_are_answered(
     for _again in range(2):
         assert predicted(bridge, known, run=bridge.bare.id) == [[]]
         assert predicted(bridge, known)[0]["result"]
+
+
+def test_what_label_studio_tells_a_backend_asks_for_a_look(bridge: Bridge) -> None:
+    bridge.looked.clear()
+    assert posted(bridge, "webhook", {"action": "START_TRAINING"}, Authorization="").status == 401
+    assert not bridge.looked.is_set()
+    assert posted(bridge, "webhook", {"action": "START_TRAINING"}).status == 204
+    assert bridge.looked.is_set()

@@ -106,18 +106,20 @@ class Client(Connection):
             "basic_auth_pass": callbacks.password.get_secret_value(),
         }
         with self.errors("set up the callbacks", silent=True):
-            hooks = [
-                made for made in self.sdk.webhooks.list(project=project) if made.url.endswith("/webhook")
-            ]
-            if not any(made.url == hook["url"] for made in hooks):
-                for made in hooks:
-                    self.sdk.webhooks.delete(made.id)
-                self.sdk.webhooks.create(project=project, **hook)
             backends = [made for made in self.sdk.ml.list(project=project) if made.title == backend["title"]]
             if not any(made.url == backend["url"] for made in backends):
                 for made in backends:
                     self.sdk.ml.delete(made.id)
                 self.sdk.ml.create(project=project, **backend)
+            hooks = [
+                made for made in self.sdk.webhooks.list(project=project) if made.url.endswith("/webhook")
+            ]
+            # Also those that Label Studio made for backends: they send whole masks, while a reader waits.
+            for made in hooks:
+                if made.url != hook["url"]:
+                    self.sdk.webhooks.delete(made.id)
+            if not any(made.url == hook["url"] for made in hooks):
+                self.sdk.webhooks.create(project=project, **hook)
 
     def import_tasks(self, project: int, tasks: Sequence[Json]) -> None:
         """Adds tasks with their predictions: all of them or none."""

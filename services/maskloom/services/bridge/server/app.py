@@ -33,7 +33,7 @@ def create_app(
     app = FastAPI(title="maskloom bridge", openapi_url=None)
     app.include_router(Images(platform, urls, tool_url).router())
     app.include_router(Webhook(keys.shared, look).router())
-    app.include_router(Backend(platform, keys.shared).router())
+    app.include_router(Backend(platform, keys.shared, look).router())
     app.add_api_route("/healthz", _healthz, methods=["GET"])
     app.add_exception_handler(MaskloomError, _unavailable)
     return app

@@ -1,19 +1,20 @@
 """Label Studio's ML backend protocol: a slice that a reader opens is predicted by the newest network of its run.
 
-The protocol is GET /health, POST /setup and POST /predict below an address of one's own (https://labelstud.io/guide/ml_create),
-here /ml/RUN. Of a task only the digest of its slice is believed, so no address in it is ever followed.
+The protocol is GET /health, POST /setup, /predict and /webhook below an address of one's own
+(https://labelstud.io/guide/ml_create), here /ml/RUN. Of a task only the digest of its slice is believed, so no address in it
+is ever followed.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
@@ -56,11 +57,12 @@ class _Model:
 
 
 class Backend:
-    """One ML backend for each run. Label Studio logs in as USER with the shared secret."""
+    """One ML backend for each run. Label Studio logs in as USER with the shared secret; `look` is as for `Webhook`."""
 
-    def __init__(self, platform: Platform, secret: SecretStr) -> None:
+    def __init__(self, platform: Platform, secret: SecretStr, look: Callable[[], None]) -> None:
         self._platform = platform
         self._secret = secret
+        self._look = look
         self._models: dict[str, _Model] = {}
         self._changing = threading.Lock()
         self._predicting = CapacityLimiter(_AT_ONCE)
@@ -70,6 +72,7 @@ class Backend:
         router.add_api_route("/health", self.health, methods=["GET"])
         router.add_api_route("/setup", self.setup, methods=["POST"])
         router.add_api_route("/predict", self.predict, methods=["POST"])
+        router.add_api_route("/webhook", self.webhook, methods=["POST"])
         return router
 
     async def health(self, run: str) -> Json:
@@ -99,6 +102,12 @@ class Backend:
         return {
             "results": await to_thread.run_sync(_results, model, asked.tasks, limiter=self._predicting),
         }
+
+    async def webhook(self, run: str, request: Request) -> Response:
+        """204. Whatever it says, among it "train", is a hint to look for new answers: runs train when their rounds do."""
+        self._look()
+        await bodies.read(request, most=_MOST)
+        return Response(status_code=204)
 
     async def _authorise(self, given: Annotated[HTTPBasicCredentials, Depends(_BASIC)]) -> None:
         if not (given.username == USER) & keys.same(given.password, self._secret):
