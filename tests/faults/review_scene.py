@@ -128,7 +128,8 @@ class Scene:
     def call_back(self, *, active: bool) -> None:
         """Have Label Studio send webhooks, or not."""
         for hook in self._http("GET", "/api/webhooks/").json():
-            body = {"is_active": active}
+            # Label Studio takes what is left out of a change for none.
+            body = {"is_active": active, "actions": hook["actions"]}
             self._http("PATCH", f"/api/webhooks/{hook['id']}/", json=body).raise_for_status()
 
     def shown(self, slice_: str) -> Grey:

@@ -28,6 +28,7 @@ def test_all_that_was_done_is_taken_in_once_and_in_order_and_garbage_never(stage
     edit_some(staged, EDITED)
     assert problems_of(staged) == []
     assert staged.restarts >= 1, "Label Studio was killed"
+    assert len(staged.receiver.milliseconds) > GOOD / 4, "webhooks came through where nothing kept them"
     bridge = staged.bridge_pid
     fed = feed(staged, slices[GOOD : GOOD + BAD], slices[-AMONG:], seed=2)
     assert sum(each.sent for each in fed) == BAD
