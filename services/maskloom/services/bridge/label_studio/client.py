@@ -32,6 +32,20 @@ class Listing:
     asked_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portion:
+    """Some tasks with their predictions, ready to be sent: `body` is their JSON."""
+
+    body: bytes
+    tasks: int
+    predictions: int
+
+    @classmethod
+    def of(cls, tasks: Sequence[Json]) -> Portion:
+        predictions = sum(len(task["predictions"]) for task in tasks)
+        return cls(body=json.dumps(tasks).encode(), tasks=len(tasks), predictions=predictions)
+
+
 class _Version(BaseModel):
     release: str
 
@@ -119,14 +133,13 @@ class Client(Connection):
                     self.sdk.ml.delete(made.id)
                 self.sdk.ml.create(project=project, **backend)
 
-    def import_tasks(self, project: int, tasks: Sequence[Json]) -> None:
+    def import_tasks(self, project: int, portion: Portion) -> None:
         """Adds tasks with their predictions: all of them or none."""
-        done = self.send("POST", f"/api/projects/{project}/import", "import tasks", tasks)
+        done = self.send("POST", f"/api/projects/{project}/import", "import tasks", portion.body)
         with self.errors("import tasks"):
             counts = _Imported.model_validate_json(done.content)
-        predictions = sum(len(task["predictions"]) for task in tasks)
-        _all_taken(counts.task_count, len(tasks))
-        _all_taken(counts.prediction_count, predictions)
+        _all_taken(counts.task_count, portion.tasks)
+        _all_taken(counts.prediction_count, portion.predictions)
 
     def import_predictions(self, project: int, predictions: Sequence[Json]) -> None:
         """Adds predictions to tasks, whose ids they name as `task`."""

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from maskloom.platform.objects.store import ObjectStore
 from maskloom.services.bridge.label_studio import tasks as json_of
-from maskloom.services.bridge.label_studio.client import Client
+from maskloom.services.bridge.label_studio.client import Client, Portion
 from maskloom.services.bridge.label_studio.images import Images
 from maskloom.services.bridge.label_studio.shown import Shown, score_in, shown
 from maskloom.services.bridge.tool import Desk, Pushed, Task
@@ -85,14 +85,16 @@ class Push:
         for made in one_ahead(map(self._new, _portions(missing))):
             self.client.import_tasks(self.project, made)
 
-    def _new(self, tasks: Sequence[Task]) -> list[Json]:
-        return [
-            {
-                "data": json_of.data_of(task, self.images.address(self.desk, task.image)),
-                "predictions": [prediction],
-            }
-            for task, prediction in zip(tasks, self._predictions(tasks), strict=True)
-        ]
+    def _new(self, tasks: Sequence[Task]) -> Portion:
+        return Portion.of(
+            [
+                {
+                    "data": json_of.data_of(task, self.images.address(self.desk, task.image)),
+                    "predictions": [prediction],
+                }
+                for task, prediction in zip(tasks, self._predictions(tasks), strict=True)
+            ]
+        )
 
     def _replace(self, differing: Sequence[tuple[Task, Shown]]) -> None:
         for some in _portions(differing):
