@@ -120,18 +120,19 @@ class Client(Connection):
             "basic_auth_pass": callbacks.password.get_secret_value(),
         }
         with self.errors("set up the callbacks", silent=True):
-            hooks = [
-                made for made in self.sdk.webhooks.list(project=project) if made.url.endswith("/webhook")
-            ]
-            if not any(made.url == hook["url"] for made in hooks):
-                for made in hooks:
-                    self.sdk.webhooks.delete(made.id)
-                self.sdk.webhooks.create(project=project, **hook)
             backends = [made for made in self.sdk.ml.list(project=project) if made.title == backend["title"]]
             if not any(made.url == backend["url"] for made in backends):
                 for made in backends:
                     self.sdk.ml.delete(made.id)
                 self.sdk.ml.create(project=project, **backend)
+            # With a backend, Label Studio makes a webhook of its own: all tasks go there whenever some are imported.
+            own = f"/ml/{run}/webhook"
+            hooks = self.sdk.webhooks.list(project=project)
+            for made in hooks:
+                if made.url.endswith(own) or (callbacks.header in made.headers and made.url != hook["url"]):
+                    self.sdk.webhooks.delete(made.id)
+            if not any(made.url == hook["url"] for made in hooks):
+                self.sdk.webhooks.create(project=project, **hook)
 
     def import_tasks(self, project: int, portion: Portion) -> None:
         """Adds tasks with their predictions: all of them or none."""
