@@ -43,6 +43,7 @@ test-e2e: setup  ## Run the commands as a user would, the demo included
 
 bench: setup  ## Measure speed on this machine; the outcome goes to docs/benchmarks (an hour)
 	$(BENCH)
+	$(BENCH).review
 
 bench-gpu: setup  ## Measure training and labelling by the networks alone, on the GPU if there is one
 	$(BENCH).bench_gpu docs/benchmarks
