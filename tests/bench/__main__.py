@@ -1,4 +1,4 @@
-"""`make bench`: everything about speed that one machine can measure, written to docs/benchmarks/single-machine.md."""
+"""`make bench`, but for reviews: what one machine can measure of speed, written to docs/benchmarks/single-machine.md."""
 
 from __future__ import annotations
 

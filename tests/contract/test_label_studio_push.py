@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from maskloom.services.bridge import brush
-from maskloom.services.bridge.label_studio.client import Client
+from maskloom.services.bridge.label_studio.client import Client, Portion
 from maskloom.services.bridge.label_studio.images import Linked
 from maskloom.services.bridge.label_studio.tool import LabelStudio
 from maskloom.services.bridge.tool import Desk, Pushed
@@ -117,7 +117,7 @@ def test_an_interrupted_push_is_completed(
     project, held = reader.project()["id"], reader.tasks()
     client = Client(label_studio.access.url, label_studio.access.token)
     twice = held[tasks[0].slice]
-    client.import_tasks(project, [{"data": twice["data"], "predictions": []}])
+    client.import_tasks(project, Portion.of([{"data": twice["data"], "predictions": []}]))
     shown = held[tasks[1].slice]["predictions"][0]
     again = {"task": held[tasks[1].slice]["id"], "model_version": "run/1"}
     client.import_predictions(project, [again | {name: shown[name] for name in ("result", "score")}])

@@ -32,6 +32,20 @@ class Listing:
     asked_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portion:
+    """Some tasks with their predictions, ready to be sent: `body` is their JSON."""
+
+    body: bytes
+    tasks: int
+    predictions: int
+
+    @classmethod
+    def of(cls, tasks: Sequence[Json]) -> Portion:
+        predictions = sum(len(task["predictions"]) for task in tasks)
+        return cls(body=json.dumps(tasks).encode(), tasks=len(tasks), predictions=predictions)
+
+
 class _Version(BaseModel):
     release: str
 
@@ -111,24 +125,22 @@ class Client(Connection):
                 for made in backends:
                     self.sdk.ml.delete(made.id)
                 self.sdk.ml.create(project=project, **backend)
-            hooks = [
-                made for made in self.sdk.webhooks.list(project=project) if made.url.endswith("/webhook")
-            ]
-            # Also those that Label Studio made for backends: they send whole masks, while a reader waits.
+            # With a backend, Label Studio makes a webhook of its own: all tasks go there whenever some are imported.
+            own = f"/ml/{run}/webhook"
+            hooks = self.sdk.webhooks.list(project=project)
             for made in hooks:
-                if made.url != hook["url"]:
+                if made.url.endswith(own) or (callbacks.header in made.headers and made.url != hook["url"]):
                     self.sdk.webhooks.delete(made.id)
             if not any(made.url == hook["url"] for made in hooks):
                 self.sdk.webhooks.create(project=project, **hook)
 
-    def import_tasks(self, project: int, tasks: Sequence[Json]) -> None:
+    def import_tasks(self, project: int, portion: Portion) -> None:
         """Adds tasks with their predictions: all of them or none."""
-        done = self.send("POST", f"/api/projects/{project}/import", "import tasks", tasks)
+        done = self.send("POST", f"/api/projects/{project}/import", "import tasks", portion.body)
         with self.errors("import tasks"):
             counts = _Imported.model_validate_json(done.content)
-        predictions = sum(len(task["predictions"]) for task in tasks)
-        _all_taken(counts.task_count, len(tasks))
-        _all_taken(counts.prediction_count, predictions)
+        _all_taken(counts.task_count, portion.tasks)
+        _all_taken(counts.prediction_count, portion.predictions)
 
     def import_predictions(self, project: int, predictions: Sequence[Json]) -> None:
         """Adds predictions to tasks, whose ids they name as `task`."""

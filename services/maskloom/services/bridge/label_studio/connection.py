@@ -48,13 +48,16 @@ class Connection:
             self._http.close()
 
     def send(self, method: str, path: str, what: str, body: Any = None, **parameters: Any) -> httpx.Response:
-        """Sends `body` as JSON and returns the answer; `what` says for errors what is tried, as in "import tasks"."""
+        """Sends `body` as JSON and returns the answer; `what` says for errors what is tried, as in "import tasks".
+
+        A body of bytes is JSON already.
+        """
         from label_studio_sdk.core.api_error import ApiError  # noqa: PLC0415 - as slow to import as the SDK
 
         with self.errors(what):
             # Personal access tokens are exchanged for ones that live for minutes: the SDK knows the current one.
             headers = self.sdk._client_wrapper.get_headers() | {"Content-Type": "application/json"}
-            content = None if body is None else json.dumps(body).encode()
+            content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             response = self._http.request(
                 method, self.url + path, headers=headers, content=content, params=parameters or None
             )

@@ -17,15 +17,16 @@ from typing import Any, TypeVar
 
 from maskloom.platform.objects.store import ObjectStore
 from maskloom.services.bridge.label_studio import tasks as json_of
-from maskloom.services.bridge.label_studio.client import Client
+from maskloom.services.bridge.label_studio.client import Client, Portion
 from maskloom.services.bridge.label_studio.images import Images
 from maskloom.services.bridge.label_studio.shown import Shown, score_in, shown
 from maskloom.services.bridge.tool import Desk, Pushed, Task
 
 Json = dict[str, Any]
 T = TypeVar("T")
-_AT_ONCE = 800
-"""Tasks in one request. With each, Label Studio counts all of a project's tasks anew; 800 with masks are some 7 MB."""
+_FIRST, _AT_ONCE = 100, 400
+"""Tasks in the first request, while which is made Label Studio has nothing to do, and in each after it. More take more memory,
+and with each request Label Studio counts all of a project's tasks anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,21 +86,24 @@ class Push:
         for made in one_ahead(map(self._new, _portions(missing))):
             self.client.import_tasks(self.project, made)
 
-    def _new(self, tasks: Sequence[Task]) -> list[Json]:
-        return [
-            {
-                "data": json_of.data_of(task, self.images.address(self.desk, task.image)),
-                "predictions": [prediction],
-            }
-            for task, prediction in zip(tasks, self._predictions(tasks), strict=True)
-        ]
+    def _new(self, tasks: Sequence[Task]) -> Portion:
+        return Portion.of(
+            [
+                {
+                    "data": json_of.data_of(task, self.images.address(self.desk, task.image)),
+                    "predictions": [prediction],
+                }
+                for task, prediction in zip(tasks, self._predictions(tasks), strict=True)
+            ]
+        )
 
     def _replace(self, differing: Sequence[tuple[Task, Shown]]) -> None:
-        for some in _portions(differing):
-            made = self._predictions([task for task, _ in some])
-            self._import(
-                [prediction | {"task": held.id} for prediction, (_, held) in zip(made, some, strict=True)]
-            )
+        for made in one_ahead(map(self._anew, _portions(differing))):
+            self._import(made)
+
+    def _anew(self, differing: Sequence[tuple[Task, Shown]]) -> list[Json]:
+        made = self._predictions([task for task, _ in differing])
+        return [prediction | {"task": held.id} for prediction, (_, held) in zip(made, differing, strict=True)]
 
     def _stamp(self, there: Iterable[Shown], without: set[int]) -> None:
         """Gives what stays as it is the version that is shown."""
@@ -169,5 +173,7 @@ def one_ahead(items: Iterator[T]) -> Iterator[T]:
 
 
 def _portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), _AT_ONCE):
+    if items:
+        yield items[:_FIRST]
+    for start in range(_FIRST, len(items), _AT_ONCE):
         yield items[start : start + _AT_ONCE]
