@@ -18,8 +18,10 @@ from maskloom.services.bridge.tool import AnnotationTool
 
 EVERY_S = 5.0
 """How often the tool is asked what has changed, when no hint comes earlier."""
+CALM_S = 2.0
+"""A hint is followed after so long, with those that come meanwhile: while the tool answers, its readers wait for it."""
 PUSH_EVERY_S = 3600.0
-"""How often tasks are pushed again although there are no new ones: addresses of pictures expire."""
+"""How often tasks are pushed again although there are no new ones, since addresses of pictures expire, and all is pulled."""
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +48,8 @@ class Attendant:
         self._wake = wake or threading.Event()
         self._ended = threading.Event()
         self._trouble: str | None = None
+        self._looked_through: dict[str, float] = {}
+        """When everything of a run was pulled last; after trouble, none is known to have been."""
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._attend, name="review attendant")
 
@@ -70,7 +74,8 @@ class Attendant:
         try:
             while not self._ended.is_set():
                 self._turn()
-                self._wake.wait(EVERY_S)
+                if self._wake.wait(EVERY_S):
+                    self._ended.wait(CALM_S)
                 self._wake.clear()
         except Exception as failure:  # noqa: BLE001 - it is raised where the block ends
             self._failure = failure
@@ -84,6 +89,7 @@ class Attendant:
             if self._trouble != error.message:
                 _log.warning("reviews are not in step: %s. %s", error.message, error.hint)
             self._trouble = error.message
+            self._looked_through.clear()
         else:
             if self._trouble is not None:
                 _log.warning("reviews are in step again")
@@ -95,4 +101,8 @@ class Attendant:
         if assigned > pushed or (assigned and time.monotonic() > pushed_at + PUSH_EVERY_S):
             sync.push(self._platform, run, self._tool)
             self._pushed[run.id] = assigned, time.monotonic()
-        sync.pull(self._platform, run, self._tool)
+        looked_at = self._looked_through.get(run.id)
+        everything = looked_at is None or time.monotonic() > looked_at + PUSH_EVERY_S
+        sync.pull(self._platform, run, self._tool, everything=everything)
+        if everything:
+            self._looked_through[run.id] = time.monotonic()

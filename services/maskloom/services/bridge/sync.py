@@ -28,16 +28,20 @@ def push(platform: Platform, run: Run, tool: AnnotationTool) -> dict[str, Pushed
     return pushed
 
 
-def pull(platform: Platform, run: Run, tool: AnnotationTool) -> dict[str, TakenIn]:
+def pull(
+    platform: Platform, run: Run, tool: AnnotationTool, *, everything: bool = False
+) -> dict[str, TakenIn]:
     """Take in what the readers of `run` have made since the last time, and close the reviews that are due; by reader.
 
-    Raises ToolUnavailable; what was taken in by then is kept.
+    With `everything`, all that they ever made is looked at: a tool that dies while it saves an answer may have it
+    without knowing when. Raises ToolUnavailable; what was taken in by then is kept.
     """
     taken = {}
     for owner in _owners(platform, run):
         for desk in platform.database.transaction(partial(desks_of, run=owner)):
             find_cursor = partial(answers.cursor, run=owner.id, reader=desk.reader, tool=tool.name)
-            changes = tool.changes(desk, platform.database.transaction(find_cursor))
+            cursor = None if everything else platform.database.transaction(find_cursor)
+            changes = tool.changes(desk, cursor)
             taken[desk.reader] = take_in(platform, owner, desk.reader, tool.name, changes)
     close_what_is_due(platform, run)
     return taken
