@@ -68,6 +68,7 @@ def submit_through_faults(scene: Scene, slices: Sequence[str], seed: int) -> dic
     for _ in range(2):
         with _killing(scene.kill_label_studio, generator):
             read("Label Studio killed twice", share // 2)
+        scene.start_label_studio()
     for _ in range(2):
         with _killing(scene.kill_bridge, generator):
             read("maskloom killed twice", share // 4)

@@ -87,6 +87,10 @@ class Scene:
             each.kill()
         psutil.wait_procs([server])
 
+    def start_label_studio(self) -> None:
+        """Starts it again where it does not run."""
+        self.restarts += not self.label_studio.start().already
+
     def kill_bridge(self) -> None:
         os.kill(self.bridge_pid, signal.SIGKILL)
 
@@ -107,8 +111,7 @@ class Scene:
                 self._post(task["id"], body | {"lead_time": 5.0})
                 break
             except httpx.TransportError:
-                self.label_studio.start()
-                self.restarts += 1
+                self.start_label_studio()
                 if self._has_answer(task["id"]):
                     break
         self.submitted.append(Submitted(slice=slice_, mask=mask, seconds=time.perf_counter() - began))
