@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 
 from maskloom.platform.embedded import EmbeddedPostgres
 from maskloom.platform.errors import CatalogUnavailable
-from support.servers import postgres_processes, scalar
+from support.servers import postgres_processes, postmasters, scalar
 
 USER_OF_THE_SERVER = """
 import signal
@@ -63,16 +63,6 @@ def tell(process: subprocess.Popen[str]) -> None:
     assert process.stdin
     process.stdin.write("release\n")
     process.stdin.flush()
-
-
-def postmasters(home: Path) -> list[psutil.Process]:
-    children = "postgres: "  # begins the title of every process but the first
-    found = []
-    for process in postgres_processes(home):
-        with suppress(psutil.NoSuchProcess):
-            if not "".join(process.cmdline()).startswith(children):
-                found.append(process)
-    return found
 
 
 def postmaster(home: Path) -> psutil.Process:

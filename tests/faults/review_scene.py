@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -83,8 +83,11 @@ class Scene:
         """SIGKILL, the whole of it."""
         state = json.loads((self.label_studio.home / "label-studio" / "server.json").read_text())
         server = psutil.Process(state["pid"])
-        for each in (server, *server.children(recursive=True)):
-            each.kill()
+        children = server.children(recursive=True)
+        server.kill()
+        for each in children:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
         psutil.wait_procs([server])
 
     def start_label_studio(self) -> None:

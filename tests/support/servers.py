@@ -15,6 +15,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.error import URLError
 
@@ -236,10 +237,26 @@ def postgres_processes(home: Path) -> list[psutil.Process]:
     return found
 
 
+def postmasters(home: Path) -> list[psutil.Process]:
+    """Of `postgres_processes` the servers, without what they start for themselves and their connections.
+
+    A process that a server has just started has no title of its own yet, and one whose server was killed has another parent.
+    """
+    processes = postgres_processes(home)
+    ids = {process.pid for process in processes}
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if process.ppid() not in ids and not "".join(process.cmdline()).startswith("postgres: "):
+                found.append(process)
+    return found
+
+
 def remove_home(home: Path) -> None:
     """Kills the PostgreSQL of a maskloom home and removes all that the home held."""
     for process in postgres_processes(home):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # a connection's process ends by itself
+            process.kill()
     while postgres_processes(home):
         time.sleep(0.01)
     # A link, when root's home is closed to other users.

@@ -22,7 +22,7 @@ from maskloom.platform.bootstrap import open_platform
 from maskloom.platform.settings import Settings
 from support import small_run
 from support.remains import facts, loose_ends
-from support.servers import postgres_processes, remove_home, short_folder
+from support.servers import postgres_processes, postmasters, remove_home, short_folder
 
 PATIENCE_S = 600.0
 VICTIMS = ("driver", "trainer", "labeller", "postgres")
@@ -114,10 +114,8 @@ def _title(process: psutil.Process) -> str:
 
 
 def postmaster(home: Path) -> psutil.Process | None:
-    """The embedded PostgreSQL of a home: of its processes the one that is nobody's child here."""
-    processes = postgres_processes(home)
-    ids = {process.pid for process in processes}
-    return next((process for process in processes if process.ppid() not in ids), None)
+    """The embedded PostgreSQL of a home."""
+    return next(iter(postmasters(home)), None)
 
 
 def answers(home: Path) -> bool:
