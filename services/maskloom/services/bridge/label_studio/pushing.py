@@ -24,9 +24,9 @@ from maskloom.services.bridge.tool import Desk, Pushed, Task
 
 Json = dict[str, Any]
 T = TypeVar("T")
-_FIRST, _AT_ONCE = 100, 400
-"""Tasks in the first request, while which is made Label Studio has nothing to do, and in each after it. More take more memory,
-and with each request Label Studio counts all of a project's tasks anew."""
+_AT_ONCE = 200
+"""Tasks in one request. While the first ones are made Label Studio has nothing to do, and with each request it counts all of a
+project's tasks anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,8 @@ class Push:
     images: Images
     desk: Desk
     project: int
+    is_new: bool
+    """The project was just made, and has no tasks."""
     version: str
     """The version that is shown from now on."""
     stamped: set[int] = field(default_factory=set)
@@ -45,7 +47,8 @@ class Push:
 
     def run(self, tasks: Sequence[Task]) -> Pushed:
         """Brings the project to show `tasks`, at most one a slice."""
-        there = self._one_a_slice(shown(self.client.tasks(self.project).tasks))
+        listed = [] if self.is_new else self.client.tasks(self.project).tasks
+        there = self._one_a_slice(shown(listed))
         known = [(task, there[task.slice]) for task in tasks if task.slice in there]
         missing = [task for task in tasks if task.slice not in there]
         differing = list(self._differing(known))
@@ -173,7 +176,5 @@ def one_ahead(items: Iterator[T]) -> Iterator[T]:
 
 
 def _portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    if items:
-        yield items[:_FIRST]
-    for start in range(_FIRST, len(items), _AT_ONCE):
+    for start in range(0, len(items), _AT_ONCE):
         yield items[start : start + _AT_ONCE]

@@ -57,7 +57,7 @@ class LabelStudio:
     def push(self, desk: Desk, tasks: Sequence[Task]) -> Pushed:
         lock = self._locks / f"label-studio-{fingerprint([self.name, desk.run, desk.reader])[:16]}"
         with alone(lock, patience_s=_OTHERS_S):
-            project = self._open(desk, max((len(task.masks) for task in tasks), default=1))
+            project, is_new = self._open(desk, max((len(task.masks) for task in tasks), default=1))
             if not tasks:
                 return Pushed(added=0, replaced=0, unchanged=0)
             push = Push(
@@ -66,6 +66,7 @@ class LabelStudio:
                 images=self._images,
                 desk=desk,
                 project=project,
+                is_new=is_new,
                 version=newest(tasks),
             )
             return push.run(tasks)
@@ -93,8 +94,8 @@ class LabelStudio:
         """Closes the connections."""
         self._client.close()
 
-    def _open(self, desk: Desk, masks: int) -> int:
-        """The project of a desk, made if need be and set up as it has to be."""
+    def _open(self, desk: Desk, masks: int) -> tuple[int, bool]:
+        """The project of a desk, set up as it has to be, and whether it had to be made."""
         title = title_of(desk)
         project = self._client.find_project(title)
         if project is None:
@@ -107,7 +108,7 @@ class LabelStudio:
         self._images.prepare(self._client, number)
         if self._callbacks is not None:
             self._client.keep_callbacks(number, desk.run, self._callbacks)
-        return number
+        return number, project is None
 
 
 def open_label_studio(
