@@ -15,7 +15,8 @@ from bench.data import bench_platform, real_slices
 from maskloom.pipelines import drive
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import slices
-from maskloom.platform.facts import Run, Split
+from maskloom.platform.facts import Split
+from maskloom.platform.run_facts import Run
 from maskloom.services.bridge import keys
 from maskloom.services.bridge.label_studio.callbacks import Callbacks
 from maskloom.services.bridge.server.backend import USER

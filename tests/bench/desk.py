@@ -10,7 +10,7 @@ from statistics import median
 
 from bench.bridge import Bridge, milliseconds, summary
 from bench.ward import Ward, warded
-from maskloom.platform.facts import Run
+from maskloom.platform.run_facts import Run
 
 CHANGED = 20
 TURNS = 5

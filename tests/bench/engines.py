@@ -17,8 +17,9 @@ from maskloom.pipelines.jobs import EvaluateJob, WorkerSettings
 from maskloom.pipelines.results import newest_network
 from maskloom.pipelines.workers.labeller import Labeller
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.facts import Run, Split
+from maskloom.platform.facts import Split
 from maskloom.platform.objects.store import open_store
+from maskloom.platform.run_facts import Run
 
 ENGINES = (("torch", "fp32"), ("torch", "bf16"), ("openvino", "fp32"), ("openvino", "bf16"))
 

@@ -24,7 +24,8 @@ from maskloom.pipelines import drive, recipes
 from maskloom.pipelines.recipes import Recipe, SemiInfNet
 from maskloom.pipelines.steps.evaluate import Measured
 from maskloom.pipelines.steps.ingest import Intake, ingest
-from maskloom.pipelines.work import Progress, Stop
+from maskloom.pipelines.stopping import Stop
+from maskloom.pipelines.work import Progress
 from maskloom.platform.bootstrap import Platform, open_platform
 from maskloom.platform.catalog import steps
 from maskloom.platform.facts import Split

@@ -17,7 +17,8 @@ from typing import Any
 from bench.data import bench_platform, real_slices
 from maskloom.pipelines import drive, recipes
 from maskloom.pipelines.recipes import Recipe
-from maskloom.pipelines.work import Progress, Stop, Stopped
+from maskloom.pipelines.stopping import Stop, Stopped
+from maskloom.pipelines.work import Progress
 from maskloom.platform.bootstrap import Platform
 
 SETTINGS = [

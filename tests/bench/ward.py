@@ -21,10 +21,11 @@ from bench.brush import SIZE, real_masks
 from bench.data import REAL
 from maskloom.pipelines import drive
 from maskloom.pipelines.steps.ingest import Intake, ingest
-from maskloom.platform.facts import Run, Split
+from maskloom.platform.facts import Split
 from maskloom.platform.fingerprint import sha256
 from maskloom.platform.imaging.formats import encode_png
 from maskloom.platform.objects.sources import open_source
+from maskloom.platform.run_facts import Run
 from maskloom.services.bridge import sync
 from maskloom.services.bridge.label_studio import config
 from maskloom.services.bridge.label_studio.client import Client, Portion

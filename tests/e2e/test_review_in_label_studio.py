@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import text
 
 from maskloom.platform.catalog import labels
-from maskloom.platform.facts import Run
 from maskloom.platform.imaging.formats import decode_grey8
 from maskloom.platform.imaging.masks import binary
+from maskloom.platform.run_facts import Run
 from maskloom.platform.settings import Settings
 from maskloom.services.bridge import keys
 from maskloom.services.bridge.label_studio.tool import LabelStudio, open_label_studio

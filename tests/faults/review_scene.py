@@ -21,9 +21,9 @@ from faults.receiver import Receiver
 from maskloom.pipelines import drive
 from maskloom.pipelines.parameters import ReviewParameters, SamplerParameters
 from maskloom.platform.catalog import reviews
-from maskloom.platform.facts import Run
 from maskloom.platform.imaging.formats import decode_grey8
 from maskloom.platform.imaging.masks import binary
+from maskloom.platform.run_facts import Run
 from maskloom.platform.settings import Settings
 from maskloom.services.bridge import brush, process
 from maskloom.services.bridge.label_studio.client import Client, Json

@@ -14,7 +14,8 @@ from sqlalchemy import text
 from maskloom.pipelines import drive
 from maskloom.platform import failpoints
 from maskloom.platform.catalog import leases, steps
-from maskloom.platform.facts import RunStatus, Split
+from maskloom.platform.facts import Split
+from maskloom.platform.run_facts import RunStatus
 from support import tiny_flow
 from support.painted import ingest_phantom
 from support.remains import facts, loose_ends

@@ -13,7 +13,7 @@ from maskloom.pipelines import drive
 from maskloom.pipelines.parameters import ReviewParameters
 from maskloom.pipelines.recipes import SemiInfNet
 from maskloom.platform import failpoints
-from maskloom.platform.facts import Run
+from maskloom.platform.run_facts import Run
 from support import tiny_flow
 from support.remains import facts, loose_ends
 from support.tiny_setting import Setting, ended, prepared

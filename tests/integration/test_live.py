@@ -18,8 +18,9 @@ from maskloom.pipelines.workers.labeller import scores_of, soft_masks
 from maskloom.pipelines.workers.place import stacked
 from maskloom.platform.bootstrap import Platform, open_platform
 from maskloom.platform.errors import ObjectMissing
-from maskloom.platform.facts import Run, Split
+from maskloom.platform.facts import Split
 from maskloom.platform.imaging.formats import decode_grey8, resize
+from maskloom.platform.run_facts import Run
 from maskloom.platform.settings import Settings
 from support.painted import DATASET, Grey, ingest_phantom
 from support.real_networks import drive_on, network, untrained_recipe

@@ -15,15 +15,16 @@ from maskloom.models.infnet import build
 from maskloom.pipelines import recipes
 from maskloom.pipelines.predict import Prediction, predict
 from maskloom.pipelines.steps.train import Trained
-from maskloom.pipelines.work import Stop, Stopped
+from maskloom.pipelines.stopping import Stop, Stopped
 from maskloom.pipelines.workers.place import HeldNetwork
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog.database import Database
 from maskloom.platform.cluster import Cluster
 from maskloom.platform.errors import OutputUnwritable
-from maskloom.platform.facts import DatasetVersion, Run
+from maskloom.platform.facts import DatasetVersion
 from maskloom.platform.objects.sources import FolderSource, Source
 from maskloom.platform.objects.store import open_store
+from maskloom.platform.run_facts import Run
 from maskloom.platform.settings import Settings
 from support.images import grey_slice, saved
 

@@ -17,7 +17,7 @@ from maskloom.pipelines import drive, recipes, results
 from maskloom.pipelines.history import labels_of_run
 from maskloom.pipelines.parameters import GateParameters
 from maskloom.pipelines.report import write_report
-from maskloom.pipelines.work import Stop
+from maskloom.pipelines.stopping import Stop
 from maskloom.platform.catalog import slices, steps
 from maskloom.platform.errors import OutputUnwritable
 from maskloom.platform.facts import Split

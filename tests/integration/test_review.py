@@ -12,8 +12,9 @@ from sqlalchemy import text
 from maskloom.pipelines.review.closing import close_by_command
 from maskloom.pipelines.review.intake import take_in
 from maskloom.pipelines.review.readings import Changes, Reading, State
-from maskloom.platform.facts import LabelKind, Run, RunStatus
+from maskloom.platform.facts import LabelKind
 from maskloom.platform.imaging.formats import decode_grey8
+from maskloom.platform.run_facts import Run, RunStatus
 from support.painted import Grey, Quiet
 from support.reviewing import Ward, ward
 from support.servers import PostgresServer

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from maskloom.platform.catalog import reviews
-from maskloom.platform.facts import Run
+from maskloom.platform.run_facts import Run
 from maskloom.platform.settings import Settings
 from maskloom.services.bridge.attendant import Attendant
 from maskloom.services.bridge.label_studio.tool import open_label_studio

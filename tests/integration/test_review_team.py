@@ -13,8 +13,9 @@ from maskloom.pipelines.review.closing import close_what_is_due
 from maskloom.pipelines.review.consensus import staple
 from maskloom.pipelines.review.summary import summary
 from maskloom.platform.catalog import answers, labels
-from maskloom.platform.facts import LabelKind, Purpose, Run, Split, Verdict, VerdictKind
+from maskloom.platform.facts import LabelKind, Purpose, Split, Verdict, VerdictKind
 from maskloom.platform.imaging.formats import decode_grey8
+from maskloom.platform.run_facts import Run
 from support.painted import Grey
 from support.reviewing import Ward, ward
 from support.servers import PostgresServer

@@ -15,9 +15,10 @@ import numpy as np
 from maskloom.pipelines import drive
 from maskloom.pipelines.steps.ingest import Intake, ingest
 from maskloom.platform.bootstrap import Platform, open_platform
-from maskloom.platform.facts import Run, Split
+from maskloom.platform.facts import Split
 from maskloom.platform.fingerprint import sha256
 from maskloom.platform.objects.sources import open_source
+from maskloom.platform.run_facts import Run
 from maskloom.platform.settings import Settings
 from maskloom.services.bridge import keys
 from maskloom.services.bridge.keys import Keys

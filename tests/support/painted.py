@@ -22,13 +22,14 @@ from maskloom.pipelines.jobs import EvaluateJob, LabelJob, SliceEvaluation, Slic
 from maskloom.pipelines.parameters import GateParameters, SamplerParameters
 from maskloom.pipelines.recipes import SemiInfNet
 from maskloom.pipelines.steps.ingest import Intake, ingest
-from maskloom.pipelines.work import Stop
+from maskloom.pipelines.stopping import Stop
 from maskloom.platform.bootstrap import Platform, open_platform
-from maskloom.platform.facts import Run, Split
+from maskloom.platform.facts import Split
 from maskloom.platform.fingerprint import sha256
 from maskloom.platform.imaging.formats import decode_grey8, encode_png
 from maskloom.platform.imaging.phantom import phantom_volume
 from maskloom.platform.objects.sources import open_source
+from maskloom.platform.run_facts import Run
 from maskloom.platform.settings import Settings
 from support.servers import PostgresServer, remove_home, short_folder
 

@@ -13,10 +13,10 @@ from maskloom.models.parameters import NetworkParameters
 from maskloom.pipelines import drive, recipes
 from maskloom.pipelines.jobs import TrainJob, TrainResult
 from maskloom.pipelines.recipes import Recipe
-from maskloom.pipelines.work import Stop, Stopped
+from maskloom.pipelines.stopping import Stop, Stopped
 from maskloom.pipelines.workers.place import HeldNetwork
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.facts import Run
+from maskloom.platform.run_facts import Run
 from support.painted import Grey, PaintedCrew, Quiet, quick_recipe
 
 SETTINGS = ("prediction.size=64", "prediction.engine=torch", "network.weights=random")

@@ -13,11 +13,13 @@ from maskloom.pipelines import drive, recipes
 from maskloom.pipelines.drive import Finished
 from maskloom.pipelines.history import MaskRecord, labels_of_run
 from maskloom.pipelines.parameters import ReviewParameters
-from maskloom.pipelines.work import Observer, Stop, Waiting
+from maskloom.pipelines.stopping import Stop
+from maskloom.pipelines.work import Observer, Waiting
 from maskloom.platform.bootstrap import Platform, open_platform
 from maskloom.platform.catalog import reviews, runs, steps
 from maskloom.platform.catalog.reviews import ReviewState
-from maskloom.platform.facts import Run, RunStatus, Split, StepRecord
+from maskloom.platform.facts import Split
+from maskloom.platform.run_facts import Run, RunStatus, StepRecord
 from maskloom.platform.settings import Settings
 from maskloom.services.bridge import sync
 from maskloom.services.bridge.folder import Folder

@@ -14,10 +14,12 @@ from typing import Any
 
 from maskloom.pipelines import crew, drive, recipes
 from maskloom.pipelines.recipes import Recipe
-from maskloom.pipelines.work import Progress, Stop
+from maskloom.pipelines.stopping import Stop, stopping_on_signals
+from maskloom.pipelines.work import Progress
 from maskloom.platform.bootstrap import Platform, open_platform
 from maskloom.platform.errors import MaskloomError
-from maskloom.platform.facts import Run, Split
+from maskloom.platform.facts import Split
+from maskloom.platform.run_facts import Run
 
 STAGE = {"size": 64, "batch_size": 4}
 STEPS = {"supervised": 6, "fine_tune": 3, "pretrain": 3, "final": 3}
@@ -78,7 +80,7 @@ def main(run_id: str) -> int:
     workers = int(os.environ.get("SMALL_RUN_WORKERS", "1"))
     stop = Stop()
     try:
-        with open_platform() as platform, drive.stopping_on_signals(stop):
+        with open_platform() as platform, stopping_on_signals(stop):
             run = drive.find(platform, run_id)
             finished = drive.drive(platform, run, workers=workers, observer=Telling(), stop=stop)
             tell(event="finished", checkpoint=finished.model.digest)

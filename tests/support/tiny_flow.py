@@ -22,7 +22,8 @@ from maskloom.pipelines import drive, recipes
 from maskloom.pipelines.jobs import EvaluateJob, LabelJob, SliceEvaluation, SliceLabel, TrainJob, TrainResult
 from maskloom.pipelines.parameters import GateParameters, SamplerParameters
 from maskloom.pipelines.recipes import Recipe, SemiInfNet
-from maskloom.pipelines.work import Stop, Work
+from maskloom.pipelines.stopping import Stop, stopping_on_signals
+from maskloom.pipelines.work import Work
 from maskloom.platform.bootstrap import Platform, open_platform
 from maskloom.platform.catalog.database import Database
 from maskloom.platform.errors import MaskloomError
@@ -147,7 +148,7 @@ def main(run_id: str) -> int:
     try:
         with (
             open_platform() as platform,
-            drive.stopping_on_signals(stop),
+            stopping_on_signals(stop),
             patch.object(drive, "Crew", TinyCrew),
         ):
             run = drive.find(platform, run_id)

@@ -17,7 +17,8 @@ from sqlalchemy import text
 from maskloom.pipelines import drive
 from maskloom.platform.bootstrap import Platform, open_platform
 from maskloom.platform.catalog import runs
-from maskloom.platform.facts import Run, RunStatus, Split
+from maskloom.platform.facts import Split
+from maskloom.platform.run_facts import Run, RunStatus
 from maskloom.platform.settings import Settings
 from support import tiny_flow
 from support.painted import ingest_phantom

@@ -27,7 +27,8 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.errors import MaskloomError, SettingsError, WorkerLost
 
 if TYPE_CHECKING:
-    from maskloom.pipelines.work import Stop, Work
+    from maskloom.pipelines.stopping import Stop
+    from maskloom.pipelines.work import Work
 
 BATCHES_PER_TASK = 4
 SAVE_STATE_EVERY_S = 45.0

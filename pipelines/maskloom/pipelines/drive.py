@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,13 +26,15 @@ from maskloom.pipelines.recipes import Recipe, SemiInfNet
 from maskloom.pipelines.semi_inf_net import semi_inf_net, supervised
 from maskloom.pipelines.steps.evaluate import Evaluate
 from maskloom.pipelines.steps.train import Trained
-from maskloom.pipelines.work import Observer, Stop, Stopped, Waiting, Work
+from maskloom.pipelines.stopping import Stop, Stopped
+from maskloom.pipelines.work import Observer, Waiting, Work
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import labels, leases, runs, slices
 from maskloom.platform.catalog.keeper import LeaseKeeper
 from maskloom.platform.errors import MaskloomError, NothingToDo, RunBusy, SettingsError, UnknownName
-from maskloom.platform.facts import Item, Run, RunStatus, Split
+from maskloom.platform.facts import Item, Split
 from maskloom.platform.fingerprint import fingerprint
+from maskloom.platform.run_facts import Run, RunStatus
 
 _EVENT_OF_STOP = {"paused": "paused", "cancelled": "cancelled"}
 
@@ -277,24 +277,3 @@ def request(platform: Platform, run: Run, kind: str) -> RunStatus:
         return before
 
     return platform.database.transaction(ask)
-
-
-@contextmanager
-def stopping_on_signals(stop: Stop) -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into a request to stop; a second one ends the process as usual."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ask(number: int, _frame: object) -> None:
-        signal.signal(number, before[number])
-        stop.request_by_signal()
-
-    before: dict[int, Any] = {
-        number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -18,15 +18,17 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from maskloom.models.errors import ModelError
-from maskloom.pipelines.work import Stop, Stopped, Waiting, Work
+from maskloom.pipelines.stopping import Stop, Stopped
+from maskloom.pipelines.work import Waiting, Work
 from maskloom.platform import failpoints
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, steps
 from maskloom.platform.catalog.keeper import LeaseKeeper
 from maskloom.platform.catalog.slices import add_blobs
 from maskloom.platform.errors import CatalogUnavailable, LeaseLost, SettingsError
-from maskloom.platform.facts import Fact, Run
+from maskloom.platform.facts import Fact
 from maskloom.platform.fingerprint import fingerprint, plain
+from maskloom.platform.run_facts import Run
 
 T = TypeVar("T")
 

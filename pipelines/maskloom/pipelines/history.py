@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row
 
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import provenance, steps
-from maskloom.platform.facts import GateDecision, LabelKind, Run, Split
+from maskloom.platform.facts import GateDecision, LabelKind, Split
+from maskloom.platform.run_facts import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,10 @@ from maskloom.pipelines.workers.labeller import scores_of, soft_masks
 from maskloom.pipelines.workers.place import HeldNetwork, prepare, stacked
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import slices, steps
-from maskloom.platform.facts import Run, Split
+from maskloom.platform.facts import Split
 from maskloom.platform.imaging.formats import decode_grey8, resize
 from maskloom.platform.imaging.masks import binary
+from maskloom.platform.run_facts import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

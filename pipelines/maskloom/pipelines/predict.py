@@ -20,16 +20,16 @@ from maskloom.pipelines.export.run_folder import write_below
 from maskloom.pipelines.jobs import WorkerSettings
 from maskloom.pipelines.out_folder import write_file, writing
 from maskloom.pipelines.steps.train import Trained
-from maskloom.pipelines.work import Stop
+from maskloom.pipelines.stopping import Stop
 from maskloom.pipelines.workers.labeller import ahead, scores_of, soft_masks
 from maskloom.pipelines.workers.place import HeldNetwork, prepare, stacked
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.errors import OutputUnwritable, SourceUnreadable
-from maskloom.platform.facts import Run
 from maskloom.platform.imaging.checks import BadImage
 from maskloom.platform.imaging.formats import encode_png, read_slice, resize, to_grey8
 from maskloom.platform.imaging.masks import binary
 from maskloom.platform.objects.sources import Source, visible
+from maskloom.platform.run_facts import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

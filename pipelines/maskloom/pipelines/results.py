@@ -7,11 +7,13 @@ from pydantic import TypeAdapter
 from maskloom.pipelines import drive
 from maskloom.pipelines.steps.evaluate import Measured
 from maskloom.pipelines.steps.train import Train, Trained
-from maskloom.pipelines.work import Observer, Stop
+from maskloom.pipelines.stopping import Stop
+from maskloom.pipelines.work import Observer
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, slices, steps
 from maskloom.platform.errors import NothingToDo, RunBusy, UnknownName
-from maskloom.platform.facts import Run, Split
+from maskloom.platform.facts import Split
+from maskloom.platform.run_facts import Run
 
 
 def newest_network(platform: Platform, run: Run) -> Trained:

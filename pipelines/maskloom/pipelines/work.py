@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from maskloom.pipelines.crew import Crew
 from maskloom.pipelines.datasets import Datasets
+from maskloom.pipelines.stopping import Stop
 from maskloom.platform import failpoints
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases
 from maskloom.platform.errors import LeaseLost, MaskloomError
-from maskloom.platform.facts import Run
-
-
-class Stopped(MaskloomError):
-    """The run was paused, cancelled or interrupted; everything so far is kept."""
-
-    exit_code = 130
+from maskloom.platform.run_facts import Run
 
 
 class Waiting(MaskloomError):
@@ -37,51 +30,6 @@ class Waiting(MaskloomError):
 
     def __reduce__(self) -> tuple[type[Waiting], tuple[str]]:
         return type(self), (self.review,)
-
-
-class Stop:
-    """A request to stop, from Ctrl-C or from `maskloom pause` and `cancel`. The first reason counts."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._at_once = False
-        self.reason: str | None = None
-
-    def request(self, reason: str) -> None:
-        """`reason`: interrupted, paused or cancelled."""
-        if self.reason is None:
-            self.reason = reason
-        self._event.set()
-
-    @property
-    def requested(self) -> bool:
-        return self._event.is_set()
-
-    def check(self) -> None:
-        """Raise Stopped when a stop was requested."""
-        if self._event.is_set():
-            raise Stopped(f"the run was {self.reason}", hint="`maskloom resume` goes on from here.")
-
-    @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Let a signal's request raise Stopped wherever the main thread is: around long calls that cannot be asked to end."""
-        self.check()
-        self._at_once = True
-        try:
-            yield
-        finally:
-            self._at_once = False
-
-    def request_by_signal(self) -> None:
-        """For signal handlers, which run in the main thread between two of its instructions."""
-        self.request("interrupted")
-        if self._at_once:
-            self.check()
-
-    def wait(self, seconds: float) -> None:
-        """Sleep, but not past a request to stop, which is then raised."""
-        self._event.wait(seconds)
-        self.check()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

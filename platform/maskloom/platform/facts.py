@@ -242,44 +242,6 @@ Fact = LabelVersion | Growth | Checkpoint | GateDecision | Evaluation | Review
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One execution of a recipe on a data set as it stood. The same recipe, data and seed are the same run."""
-
-    id: str
-    recipe: dict[str, Any]
-    dataset: str
-    seed: int
-    labelled: DatasetVersion
-    pool: DatasetVersion
-    created_at: datetime
-
-
-class RunStatus(StrEnum):
-    """What the facts say of a run. `waiting`: for a review to close. `interrupted`: nobody drives it, and nobody
-    asked for that."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-    FINISHED = "finished"
-    WAITING = "waiting"
-    INTERRUPTED = "interrupted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRecord:
-    """A committed step of a run."""
-
-    key: str
-    kind: str
-    round: int | None
-    output: Any
-    seconds: float
-    committed_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
     """A source file that ingest set aside, and what to do about it."""
 

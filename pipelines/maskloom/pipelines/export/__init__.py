@@ -9,7 +9,7 @@ from maskloom.pipelines.export.coco import export_coco
 from maskloom.pipelines.export.png import export_png
 from maskloom.pipelines.export.run_folder import ExportSummary, OnProgress
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.facts import Run
+from maskloom.platform.run_facts import Run
 
 __all__ = ["FORMATS", "ExportSummary", "export_coco", "export_png"]
 

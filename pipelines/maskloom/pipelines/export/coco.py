@@ -30,7 +30,7 @@ from maskloom.pipelines.export.run_folder import (
 )
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import slices
-from maskloom.platform.facts import Run
+from maskloom.platform.run_facts import Run
 
 _INSTANCES = "instances.json"
 _LESION = 1

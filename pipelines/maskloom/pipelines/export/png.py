@@ -20,8 +20,8 @@ from maskloom.pipelines.export.run_folder import (
 )
 from maskloom.pipelines.history import MaskRecord
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.facts import Run
 from maskloom.platform.imaging.formats import encode_png
+from maskloom.platform.run_facts import Run
 
 _TABLE = "provenance.csv"
 _COLUMNS = ["image_file", "mask_file", *(field.name for field in fields(MaskRecord))]

@@ -27,9 +27,10 @@ from maskloom.pipelines.out_folder import MANIFEST, exported_folder, files_below
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import runs, slices, steps
 from maskloom.platform.errors import NothingToDo
-from maskloom.platform.facts import LabelKind, Run
+from maskloom.platform.facts import LabelKind
 from maskloom.platform.imaging.formats import SLICE_SUFFIXES, decode_grey8, detect_format
 from maskloom.platform.imaging.masks import binary
+from maskloom.platform.run_facts import Run
 
 T = TypeVar("T")
 

@@ -21,7 +21,8 @@ from maskloom.pipelines.report import figures, gallery
 from maskloom.pipelines.report.reading import Assessment, RunFacts, read
 from maskloom.pipelines.report.words import STEPS, breakable, count, duration, thousands
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.facts import Run, Split
+from maskloom.platform.facts import Split
+from maskloom.platform.run_facts import Run
 
 
 def write_report(platform: Platform, run: Run, out: Path) -> None:

@@ -21,17 +21,8 @@ from maskloom.pipelines.steps.label import Label, PseudoLabel, PseudoLabels
 from maskloom.pipelines.steps.train import Train, Trained
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import labels, runs, slices, steps
-from maskloom.platform.facts import (
-    Evaluation,
-    GateDecision,
-    LabelKind,
-    LabelVersion,
-    Run,
-    RunStatus,
-    Slice,
-    Split,
-    StepRecord,
-)
+from maskloom.platform.facts import Evaluation, GateDecision, LabelKind, LabelVersion, Slice, Split
+from maskloom.platform.run_facts import Run, RunStatus, StepRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from maskloom.pipelines.review.judging import parameters_of
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import answers, reviews
 from maskloom.platform.catalog.reviews import ReviewState
-from maskloom.platform.facts import AnswerKind, Run
+from maskloom.platform.facts import AnswerKind
+from maskloom.platform.run_facts import Run
 
 BY_COMMAND = "it was closed by command"
 

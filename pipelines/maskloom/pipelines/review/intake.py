@@ -19,18 +19,11 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import answers, labels, reviews
 from maskloom.platform.catalog.reviews import ReviewState
 from maskloom.platform.catalog.slices import add_blobs
-from maskloom.platform.facts import (
-    Answer,
-    AnswerKind,
-    Assignment,
-    LabelKind,
-    LabelVersion,
-    Run,
-    SetAside,
-)
+from maskloom.platform.facts import Answer, AnswerKind, Assignment, LabelKind, LabelVersion, SetAside
 from maskloom.platform.fingerprint import fingerprint
 from maskloom.platform.imaging.formats import decode_grey8, encode_png
 from maskloom.platform.imaging.masks import binary
+from maskloom.platform.run_facts import Run
 
 _KEPT_BYTES = 1_000_000
 """Of something unreadable, at most so much is kept to look at."""

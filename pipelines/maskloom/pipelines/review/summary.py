@@ -13,7 +13,8 @@ from maskloom.pipelines.review.comparing import Answers, Comparing
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import answers, reviews
 from maskloom.platform.catalog.reviews import ReviewState
-from maskloom.platform.facts import AnswerKind, Purpose, Run, SetAside, VerdictKind
+from maskloom.platform.facts import AnswerKind, Purpose, SetAside, VerdictKind
+from maskloom.platform.run_facts import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -196,3 +196,12 @@ def current(connection: Connection, name: str) -> tuple[Holder, dict[str, Any]] 
         return None
     held_by = json.loads(row.holder)
     return Holder(host=held_by["host"], pid=held_by["pid"], seconds_left=float(row.left_s)), row.note
+
+
+def held(connection: Connection, names: list[str]) -> set[str]:
+    """Those of `names` that somebody holds now."""
+    rows = connection.execute(
+        text("select name, holder from leases where name = any(:names) and expires_at > clock_timestamp()"),
+        {"names": names},
+    )
+    return {row.name for row in rows if not _is_gone(json.loads(row.holder))}

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from maskloom.platform.facts import Run
+from maskloom.platform.run_facts import Run
 
 _MASKS = """
 with recursive chain (digest, parent) as (

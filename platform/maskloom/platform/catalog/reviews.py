@@ -16,12 +16,7 @@ from maskloom.platform.catalog.review_schema import (
     reviews,
 )
 from maskloom.platform.catalog.schema import run_steps
-from maskloom.platform.facts import (
-    Assignment,
-    Purpose,
-    Review,
-    Split,
-)
+from maskloom.platform.facts import Assignment, Purpose, Review, Split
 from maskloom.platform.fingerprint import plain
 
 

@@ -12,9 +12,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from maskloom.platform.catalog import labels, leases
 from maskloom.platform.catalog.schema import run_events, runs
-from maskloom.platform.facts import Run, RunStatus
+from maskloom.platform.run_facts import Run, RunStatus
 
 _EVENT_STATUS = {
+    "queued": RunStatus.QUEUED,
     "waiting": RunStatus.WAITING,
     "paused": RunStatus.PAUSED,
     "cancelled": RunStatus.CANCELLED,

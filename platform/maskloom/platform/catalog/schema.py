@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -240,9 +241,11 @@ run_events = Table(
     Column("detail", JSONB, nullable=False),
     at(),
     CheckConstraint(
-        "kind in ('started', 'waiting', 'paused', 'resumed', 'cancelled', 'failed', 'finished')", name="kind"
+        "kind in ('started', 'waiting', 'paused', 'resumed', 'cancelled', 'failed', 'finished', 'queued', 'died')",
+        name="kind",
     ),
     Index("ix_run_events_run", "run", "id"),
+    Index("ix_run_events_queued", "run", "id", postgresql_where=text("kind = 'queued'")),
 )
 
 leases = Table(

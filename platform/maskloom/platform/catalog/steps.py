@@ -21,17 +21,9 @@ from maskloom.platform.catalog.schema import (
     run_steps,
     steps,
 )
-from maskloom.platform.facts import (
-    Checkpoint,
-    Evaluation,
-    Fact,
-    GateDecision,
-    Growth,
-    LabelVersion,
-    Review,
-    StepRecord,
-)
+from maskloom.platform.facts import Checkpoint, Evaluation, Fact, GateDecision, Growth, LabelVersion, Review
 from maskloom.platform.fingerprint import plain
+from maskloom.platform.run_facts import StepRecord
 
 
 def begin_attempt(connection: Connection, step: str, run: str, epoch: int, holder: str) -> int:

@@ -12,7 +12,7 @@ from maskloom.pipelines import drive
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import reviews
 from maskloom.platform.errors import MaskloomError
-from maskloom.platform.facts import Run
+from maskloom.platform.run_facts import Run
 from maskloom.services.bridge import sync
 from maskloom.services.bridge.tool import AnnotationTool
 

@@ -12,7 +12,8 @@ from maskloom.pipelines.review.intake import TakenIn, take_in
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import answers, labels, reviews, runs, slices
 from maskloom.platform.catalog.reviews import ReviewState
-from maskloom.platform.facts import Assignment, LabelVersion, Purpose, Run
+from maskloom.platform.facts import Assignment, LabelVersion, Purpose
+from maskloom.platform.run_facts import Run
 from maskloom.services.bridge.tool import AnnotationTool, Desk, Pushed, Task
 
 

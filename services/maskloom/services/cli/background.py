@@ -15,7 +15,7 @@ from maskloom.pipelines import drive
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, runs
 from maskloom.platform.errors import MaskloomError, OutputUnwritable, disk_hint
-from maskloom.platform.facts import Run
+from maskloom.platform.run_facts import Run
 
 _START_S = 60.0
 

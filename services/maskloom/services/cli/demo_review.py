@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from maskloom.pipelines.review.summary import ReviewSummary
     from maskloom.platform.bootstrap import Platform
-    from maskloom.platform.facts import Run
+    from maskloom.platform.run_facts import Run
     from maskloom.services.bridge.label_studio.client import Client
     from maskloom.services.bridge.simulated import SimulatedReader
     from maskloom.services.bridge.tool import AnnotationTool

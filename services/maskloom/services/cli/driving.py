@@ -11,14 +11,16 @@ from rich.console import Console
 from rich.text import Text
 
 from maskloom.pipelines import drive
-from maskloom.pipelines.work import Stop, Stopped, Waiting
+from maskloom.pipelines.stopping import Stop, Stopped, stopping_on_signals
+from maskloom.pipelines.work import Waiting
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import runs
-from maskloom.platform.facts import Run, RunStatus
+from maskloom.platform.errors import SettingsError
+from maskloom.platform.run_facts import Priority, Run, RunStatus
 from maskloom.services.bridge.attendant import Attendant
 from maskloom.services.bridge.opening import open_tool
 from maskloom.services.bridge.tool import AnnotationTool
-from maskloom.services.cli import background
+from maskloom.services.cli import background, queueing
 from maskloom.services.cli.output import count, facts_table, measures_table, people, print_json, short
 from maskloom.services.cli.progress import showing
 from maskloom.services.cli.records import recipe_name, run_record
@@ -27,10 +29,31 @@ from maskloom.services.cli.waiting import hand_out, wait_until_closed
 _STOPPING = "stopping: what is done so far is saved"
 
 
-def go_on(platform: Platform, run: Run, *, is_new: bool, workers: int, detach: bool, as_json: bool) -> None:
-    """Drive `run` to its end, in the background with `detach`. Exits 130 when it is stopped on the way."""
+def go_on(
+    platform: Platform,
+    run: Run,
+    *,
+    is_new: bool,
+    workers: int,
+    detach: bool,
+    queue: Priority | None,
+    as_json: bool,
+) -> None:
+    """Drive `run` to its end, in the background with `detach`, or leave it to a scheduler with a priority for its `queue`.
+
+    Exits 130 when it is stopped on the way.
+    """
+    if detach and queue is not None:
+        raise SettingsError(
+            "--detach drives the run in the background, --queue leaves it to a scheduler: choose one"
+        )
     console = people(as_json=as_json)
     announce(platform, run, console, is_new=is_new)
+    if queue is not None:
+        queueing.put_in_queue(platform, run, queue, workers, console)
+        if as_json:
+            print_json(run_record(platform, run))
+        return
     if detach:
         started = background.start(platform, run, workers)
         if as_json:
@@ -70,7 +93,7 @@ def drive_and_show(
     """
     stop = _SpokenStop(console)
     try:
-        with drive.stopping_on_signals(stop):
+        with stopping_on_signals(stop):
             if reviewed(run):
                 _drive_with_readers(platform, run, workers, stop, console, read)
             else:

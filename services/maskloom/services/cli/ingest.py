@@ -42,7 +42,7 @@ def ingest(
     What is bad is set aside with a reason and never stops the rest. Ingesting again adds nothing.
     """
     from maskloom.pipelines.steps import ingest as step
-    from maskloom.pipelines.work import Stopped
+    from maskloom.pipelines.stopping import Stopped
     from maskloom.platform.bootstrap import open_platform
     from maskloom.platform.imaging.naming import DEFAULT_PATTERN, name_pattern
     from maskloom.platform.objects.sources import open_source

@@ -18,7 +18,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from maskloom.platform.errors import MaskloomError, SettingsError, disk_hint
-from maskloom.services.cli import demo, doctor, ingest, recipes, results, review, run, runs, show
+from maskloom.services.cli import demo, doctor, ingest, recipes, results, review, run, runs, serve, show
 
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130  # as shells count it: 128 and the number of SIGINT
@@ -46,6 +46,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         runs.pause,
         runs.cancel,
     ),
+    "Service": (serve.serve,),
     "Results": (results.evaluate, results.predict, results.export, results.report),
 }
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from maskloom.platform.run_facts import Priority
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 RunId = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's id, or its first digits (`maskloom runs`).")
@@ -15,6 +17,10 @@ Dataset = Annotated[str, typer.Option("--dataset", "-d", help="The data set's na
 Workers = Annotated[
     int,
     typer.Option(min=1, help="Trainers that work together, and as many labellers. Usually one for each GPU."),
+]
+Queue = Annotated[
+    Priority | None,
+    typer.Option(help="Leave it to `maskloom serve`, with this priority among your runs."),
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Go on in the background; follow it with `watch`.")]
 

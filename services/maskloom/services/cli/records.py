@@ -11,7 +11,8 @@ from maskloom.pipelines.steps.sample import Sample
 from maskloom.pipelines.steps.train import Train
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, runs, steps
-from maskloom.platform.facts import Evaluation, Run, Split
+from maskloom.platform.facts import Evaluation, Split
+from maskloom.platform.run_facts import Run
 
 _NAMED_CHANGES = 3
 

@@ -22,7 +22,7 @@ def evaluate(
 ) -> None:
     """Measure a run's network on slices with expert masks."""
     from maskloom.pipelines import drive, results
-    from maskloom.pipelines.work import Stop, Stopped
+    from maskloom.pipelines.stopping import Stop, Stopped, stopping_on_signals
     from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli.output import measures_table, people, print_json
     from maskloom.services.cli.progress import showing
@@ -32,7 +32,7 @@ def evaluate(
     with open_platform() as platform:
         one = drive.find(platform, run)
         try:
-            with drive.stopping_on_signals(stop), showing(console) as observer:
+            with stopping_on_signals(stop), showing(console) as observer:
                 measured = results.evaluate(
                     platform, one, dataset, Split(split), workers=workers, observer=observer, stop=stop
                 )
@@ -58,7 +58,7 @@ def predict(
 ) -> None:
     """Draw masks for any images with a run's network."""
     from maskloom.pipelines import drive, results
-    from maskloom.pipelines.work import Stop, Stopped
+    from maskloom.pipelines.stopping import Stop, Stopped, stopping_on_signals
     from maskloom.platform.bootstrap import open_platform
     from maskloom.platform.objects.sources import open_source
     from maskloom.services.cli.bars import counting
@@ -78,7 +78,7 @@ def predict(
         from maskloom.pipelines.predict import predict as draw  # loads torch
 
         try:
-            with drive.stopping_on_signals(stop), counting(console, "predicting") as on_progress:
+            with stopping_on_signals(stop), counting(console, "predicting") as on_progress:
                 predictions = draw(platform, one, model, source, out, on_progress=on_progress, stop=stop)
         except Stopped:
             raise Stopped("the prediction was interrupted", hint="Run the same command again.") from None

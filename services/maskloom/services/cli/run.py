@@ -1,4 +1,4 @@
-"""`maskloom run` and `resume`: drive a run, here or in the background."""
+"""`maskloom run` and `resume`: drive a run, here or in the background, or leave it to `maskloom serve`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maskloom.services.cli.options import AsJson, Dataset, Detach, RunId, Workers
+from maskloom.services.cli.options import AsJson, Dataset, Detach, Queue, RunId, Workers
 
 
 class Review(StrEnum):
@@ -35,6 +35,7 @@ def run(
     ] = None,
     workers: Workers = 1,
     detach: Detach = False,
+    queue: Queue = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a recipe on a data set.
@@ -49,10 +50,19 @@ def run(
     chosen = recipes.with_settings(recipes.named(recipe), mode + (settings or []))
     with open_platform() as platform:
         one, is_new = drive.create(platform, chosen, dataset, seed)
-        driving.go_on(platform, one, is_new=is_new, workers=workers, detach=detach, as_json=as_json)
+        driving.go_on(
+            platform, one, is_new=is_new, workers=workers, detach=detach, queue=queue, as_json=as_json
+        )
 
 
-def resume(run: RunId, *, workers: Workers = 1, detach: Detach = False, as_json: AsJson = False) -> None:
+def resume(
+    run: RunId,
+    *,
+    workers: Workers = 1,
+    detach: Detach = False,
+    queue: Queue = None,
+    as_json: AsJson = False,
+) -> None:
     """Go on with a run that was paused, interrupted or cancelled, or that failed."""
     from maskloom.pipelines import drive
     from maskloom.platform.bootstrap import open_platform
@@ -60,4 +70,6 @@ def resume(run: RunId, *, workers: Workers = 1, detach: Detach = False, as_json:
 
     with open_platform() as platform:
         one = drive.find(platform, run)
-        driving.go_on(platform, one, is_new=False, workers=workers, detach=detach, as_json=as_json)
+        driving.go_on(
+            platform, one, is_new=False, workers=workers, detach=detach, queue=queue, as_json=as_json
+        )

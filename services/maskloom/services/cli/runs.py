@@ -11,7 +11,7 @@ from maskloom.services.cli.options import AsJson, RunId
 
 if TYPE_CHECKING:
     from maskloom.platform.bootstrap import Platform
-    from maskloom.platform.facts import Run
+    from maskloom.platform.run_facts import Run
 
 _STOPPING_S = 20.0
 
@@ -56,7 +56,7 @@ def watch(run: RunId, as_json: AsJson = False) -> None:
     """
     from maskloom.pipelines import drive
     from maskloom.platform.bootstrap import open_platform
-    from maskloom.platform.facts import RunStatus
+    from maskloom.platform.run_facts import RunStatus
     from maskloom.services.cli.watching import follow, follow_as_json
 
     with open_platform() as platform:
@@ -79,7 +79,7 @@ def cancel(run: RunId) -> None:
 def _ask_to_stop(prefix: str, kind: str) -> None:
     from maskloom.pipelines import drive
     from maskloom.platform.bootstrap import open_platform
-    from maskloom.platform.facts import RunStatus
+    from maskloom.platform.run_facts import RunStatus
     from maskloom.services.cli.output import people
 
     console = people()

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from maskloom.pipelines.history import MaskRecord
     from maskloom.platform.bootstrap import Platform
-    from maskloom.platform.facts import Run, Slice
+    from maskloom.platform.facts import Slice
+    from maskloom.platform.run_facts import Run
 
 
 def show(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from maskloom.pipelines.work import Stop
+from maskloom.pipelines.stopping import Stop
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import reviews, runs
 from maskloom.platform.errors import ToolUnavailable
-from maskloom.platform.facts import Run, RunStatus
+from maskloom.platform.run_facts import Run, RunStatus
 from maskloom.services.bridge import sync
 from maskloom.services.bridge.tool import AnnotationTool
 

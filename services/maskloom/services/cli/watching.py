@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from maskloom.pipelines.work import Progress
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, runs, steps
-from maskloom.platform.facts import Run, RunStatus, StepRecord
+from maskloom.platform.run_facts import Run, RunStatus, StepRecord
 from maskloom.services.cli.following import outcome, parsed
 from maskloom.services.cli.output import people
 from maskloom.services.cli.progress import showing
@@ -99,6 +99,6 @@ def _looks(platform: Platform, run: Run) -> Iterator[_Look]:
         done = {(step.kind, step.round) for step in new}
         stale = note is not None and (note["kind"], note["round"]) in done
         yield _Look(status=status, new=new, note=None if stale else note)
-        if held is None and status is not RunStatus.WAITING:
+        if held is None and status not in {RunStatus.WAITING, RunStatus.QUEUED}:
             return
         time.sleep(_EVERY_S)

@@ -1,0 +1,70 @@
+"""Queries on runs that are left to schedulers.
+
+A run is wanted from when it was queued until it ends, fails, or is paused or cancelled; while it waits for a review it is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from sqlalchemy import Connection, text
+
+from maskloom.platform.catalog import runs
+from maskloom.platform.run_facts import Priority, Ticket, Wanted
+
+_WANTED = text(
+    """
+    with tickets as (
+        select distinct on (run) run, id, detail, at from run_events where kind = 'queued' order by run, id desc
+    )
+    select t.run, t.detail, extract(epoch from clock_timestamp() - coalesce(closing.at, last.at)) as since_s,
+        (select count(*) from run_events e where e.run = t.run and e.kind = 'died' and e.id > t.id and e.at > coalesce(
+            (select max(s.at) from run_steps s where s.run = t.run), '-infinity')) as deaths
+    from tickets t
+    join lateral (select kind, detail, at from run_events e where e.run = t.run order by id desc limit 1) last on true
+    left join review_closings closing on last.kind = 'waiting' and closing.review = last.detail ->> 'review'
+    where not exists (
+        select 1 from run_events e
+        where e.run = t.run and e.id > t.id and e.kind in ('paused', 'cancelled', 'failed', 'finished')
+    ) and (last.kind <> 'waiting' or closing.review is not null)
+    order by t.run
+    """
+)
+_LAST_TURNS = text(
+    """
+    select t.detail ->> 'owner' as owner, extract(epoch from clock_timestamp() - max(s.at)) as since_s
+    from run_events s
+    join lateral (
+        select detail from run_events q where q.run = s.run and q.kind = 'queued' order by id desc limit 1
+    ) t on true
+    where s.kind = 'started' and s.at > clock_timestamp() - interval '1 day'
+    group by 1
+    """
+)
+
+
+def add(connection: Connection, run: str, ticket: Ticket) -> None:
+    """Leave `run` to whichever scheduler has room for it."""
+    runs.add_event(connection, run, "queued", asdict(ticket))
+
+
+def wanted(connection: Connection) -> list[Wanted]:
+    """Every run that a scheduler should see to, whether somebody drives it already or not."""
+    return [
+        Wanted(
+            run=row.run,
+            ticket=Ticket(
+                owner=row.detail["owner"],
+                priority=Priority(row.detail["priority"]),
+                workers=row.detail["workers"],
+            ),
+            since_s=float(row.since_s),
+            deaths=row.deaths,
+        )
+        for row in connection.execute(_WANTED)
+    ]
+
+
+def last_turns(connection: Connection) -> dict[str, float]:
+    """For each owner, how many seconds ago a run of theirs was last started, within a day."""
+    return {row.owner: float(row.since_s) for row in connection.execute(_LAST_TURNS)}

@@ -1,0 +1,80 @@
+"""The nouns of runs: what is driven, for whom, and how far it is. Frozen records, like those of `facts.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from maskloom.platform.facts import DatasetVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One execution of a recipe on a data set as it stood. The same recipe, data and seed are the same run."""
+
+    id: str
+    recipe: dict[str, Any]
+    dataset: str
+    seed: int
+    labelled: DatasetVersion
+    pool: DatasetVersion
+    created_at: datetime
+
+
+class RunStatus(StrEnum):
+    """What the facts say of a run. `queued`: a scheduler will drive it. `waiting`: for a review to close. `interrupted`:
+    nobody drives it, and nobody asked for that."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    FINISHED = "finished"
+    WAITING = "waiting"
+    INTERRUPTED = "interrupted"
+
+
+class Priority(StrEnum):
+    """How urgent a run is among those of its owner."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """How a queued run is to be driven: for whom, how urgently, and with how many trainers and labellers."""
+
+    owner: str
+    priority: Priority
+    workers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A run that schedulers should see to.
+
+    `since_s`: seconds since its state last changed: was queued, started, or its review closed. `deaths`: how often its driver
+    has died since it was queued and since its newest step.
+    """
+
+    run: str
+    ticket: Ticket
+    since_s: float
+    deaths: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """A committed step of a run."""
+
+    key: str
+    kind: str
+    round: int | None
+    output: Any
+    seconds: float
+    committed_at: datetime
