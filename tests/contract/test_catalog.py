@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from maskloom.platform.catalog.database import MIGRATIONS, Database
-from maskloom.platform.catalog.every_table import FACT_TABLES, metadata
+from maskloom.platform.catalog.every_table import FACT_TABLES, STATE_TABLES, metadata
 
 ROWS = """
 insert into blobs (digest, size_bytes, media_type) values ('image', 1, 'image/png'), ('mask', 1, 'image/png'), ('net', 1, 'x');
@@ -52,6 +52,12 @@ insert into review_set_aside (run, reader, source, reason, blob) values ('r', 'a
 insert into review_cursors (run, reader, tool, cursor) values ('r', 'anna', 'folder', '1');
 """
 """And for each that the second version adds."""
+
+AUDIT_ROWS = """
+insert into audit (number, at, who, via, address, action, target, detail, previous, hash)
+    values (1, now(), 'ada', 'session', '::1', 'run.started', 'r', '{}', '', 'hash');
+"""
+"""And for the facts of the fourth."""
 
 CONSTRAINTS = """
 select conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) from pg_constraint
@@ -130,7 +136,7 @@ def test_processes_that_migrate_at_once_do_not_disturb_each_other(catalog_url: s
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
     database = Database(lambda: catalog_url)
-    assert set(database.transaction(contents)) == {*FACT_TABLES, "leases", "alembic_version"}
+    assert set(database.transaction(contents)) == {*FACT_TABLES, *STATE_TABLES, "alembic_version"}
     database.close()
 
 
@@ -138,7 +144,7 @@ def test_processes_that_migrate_at_once_do_not_disturb_each_other(catalog_url: s
     "change", ["update {table} set {column} = {column}", "delete from {table}", "truncate {table} cascade"]
 )
 def test_facts_are_never_changed(change: str, database: Database) -> None:
-    database.transaction(lambda connection: connection.execute(text(ROWS + REVIEW_ROWS)))
+    database.transaction(lambda connection: connection.execute(text(ROWS + REVIEW_ROWS + AUDIT_ROWS)))
     before = database.transaction(contents)
     for table in FACT_TABLES:
         statement = text(change.format(table=table, column=next(iter(before[table][0]))))

@@ -16,7 +16,7 @@ from PIL import Image
 
 from maskloom.platform.errors import SettingsError
 from maskloom.platform.facts import Split
-from maskloom.services.bridge.server import serving as serving_module
+from maskloom.services import http_server
 from maskloom.services.bridge.server.images import origins_of
 from maskloom.services.bridge.server.serving import serving
 from maskloom.services.bridge.signing import ImageUrls
@@ -172,7 +172,7 @@ def test_it_ends_with_its_context_and_can_begin_again(bridge: Bridge) -> None:
             pass
     with pytest.raises(ConnectionRefusedError):
         ask(url)
-    assert not [thread for thread in threading.enumerate() if thread.name == "bridge-http"][1:]
+    assert not [thread for thread in threading.enumerate() if thread.name == "bridge"][1:]
     with serving(bridge.platform, **parts, port=port) as again:
         assert not again.images.stale(url, time.time())
         assert ask(url).status == 200
@@ -186,8 +186,8 @@ def test_it_ends_although_the_store_does_not_answer(bridge: Bridge, monkeypatch:
         assert answered.wait(LOOKS_WITHIN_S)
         return b""
 
-    monkeypatch.setattr(serving_module, "_LAST_ANSWERS_S", 1)
-    monkeypatch.setattr(serving_module, "_END_S", 2.0)
+    monkeypatch.setattr(http_server, "_LAST_ANSWERS_S", 1)
+    monkeypatch.setattr(http_server, "_END_S", 2.0)
     monkeypatch.setattr(bridge.platform.objects, "get", silent)
     before = set(threading.enumerate())
     with serving(bridge.platform, keys=bridge.keys, tool_url=TOOL_URL, look=bridge.looked.set) as served:
@@ -200,7 +200,7 @@ def test_it_ends_although_the_store_does_not_answer(bridge: Bridge, monkeypatch:
     answered.set()
     sender.join()
     for thread in left:
-        if thread.name == "bridge-http":
+        if thread.name == "bridge":
             thread.join(LOOKS_WITHIN_S)
 
 

@@ -265,7 +265,10 @@ def test_a_request_to_stop_is_obeyed(
 ) -> None:
     with setting.start(TINY_HOLD="label") as process:
         wait_for_line(process, "started label 1")
-        assert drive.request(setting.platform, setting.run, asked) is RunStatus.RUNNING
+        assert (
+            setting.platform.database.transaction(lambda c: drive.request(c, setting.run, asked))
+            is RunStatus.RUNNING
+        )
         code, _, err = ended(process)
     assert code == 130
     assert f"the run was {asked}" in err

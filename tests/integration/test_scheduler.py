@@ -34,7 +34,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 @contextmanager
 def serving(shell: Shell, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """A scheduler, that is asked to end, and ends well, where the test has not killed it."""
-    process = shell.start("serve", *arguments, **environment)
+    process = shell.start("serve", "--role", "scheduler", "--role", "bridge", *arguments, **environment)
     try:
         yield process
         if process.poll() is None:

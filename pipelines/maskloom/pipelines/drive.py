@@ -267,13 +267,9 @@ def find(platform: Platform, prefix: str) -> Run:
     return found[0]
 
 
-def request(platform: Platform, run: Run, kind: str) -> RunStatus:
+def request(connection: Connection, run: Run, kind: str) -> RunStatus:
     """Record that somebody asked to pause or cancel `run`; its driver obeys within seconds. Returns the state before."""
-
-    def ask(connection: Connection) -> RunStatus:
-        before = runs.status(connection, run.id)
-        if before not in {RunStatus.FINISHED, RunStatus.CANCELLED}:
-            runs.add_event(connection, run.id, kind)
-        return before
-
-    return platform.database.transaction(ask)
+    before = runs.status(connection, run.id)
+    if before not in {RunStatus.FINISHED, RunStatus.CANCELLED}:
+        runs.add_event(connection, run.id, kind)
+    return before

@@ -60,6 +60,11 @@ class Cluster:
             # Somebody listens there when Ray asks (`_knock`): who does not answer three times refuses our token.
             os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "3")
 
+    def check(self) -> None:
+        """Raise ClusterUnavailable when nobody listens at `address`. One inside a process starts when it is needed."""
+        if self.address is not None:
+            _knock(self.address)
+
     def connect(self) -> None:
         """Start or join the cluster. Raises ClusterUnavailable."""
         if self._connected:

@@ -37,6 +37,18 @@ class RunStatus(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What a list of runs says of one."""
+
+    id: str
+    dataset: str
+    seed: int
+    recipe: dict[str, Any]
+    status: RunStatus
+    created_at: datetime
+
+
 class Priority(StrEnum):
     """How urgent a run is among those of its owner."""
 

@@ -67,12 +67,7 @@ class Settings(BaseSettings):
     @field_validator("bridge_listen")
     @classmethod
     def _host_and_port(cls, place: str | None) -> str | None:
-        host, _, port = (place or "127.0.0.1:0").rpartition(":")
-        if not host or not port.isdecimal() or int(port) > _LAST_PORT:
-            raise SettingsError(
-                "MASKLOOM_BRIDGE_LISTEN is not HOST:PORT",
-                hint="Write 0.0.0.0:8091 to be reached from other machines, or unset it.",
-            )
+        host_and_port(place or "127.0.0.1:0", "MASKLOOM_BRIDGE_LISTEN")
         return place
 
     @field_validator("home")
@@ -84,3 +79,14 @@ class Settings(BaseSettings):
     def objects(self) -> str:
         """URL of the object store in use."""
         return self.objects_url or (self.home / "objects").as_uri()
+
+
+def host_and_port(place: str, name: str) -> tuple[str, int]:
+    """The two parts of `HOST:PORT`. Raises SettingsError, which says that `name` is not that."""
+    host, _, port = place.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+        raise SettingsError(
+            f"{name} is not HOST:PORT",
+            hint="Write 0.0.0.0:8091 to be reached from other machines, or leave it out.",
+        )
+    return host, int(port)

@@ -15,9 +15,9 @@ from maskloom.pipelines.steps.train import Trained
 from maskloom.pipelines.work import Progress
 from maskloom.platform.facts import DatasetVersion
 from maskloom.services.cli import progress
-from maskloom.services.cli.following import Following
-from maskloom.services.cli.output import duration, size
 from maskloom.services.cli.progress import Lines, Live
+from maskloom.services.following import Following
+from maskloom.services.words import duration, size
 
 TRAINED = Trained(
     digest="d" * 64,

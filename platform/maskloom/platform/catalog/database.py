@@ -102,6 +102,14 @@ class Database:
         with self._engine.begin() as connection:
             yield connection
 
+    def check(self) -> None:
+        """Raise CatalogUnavailable when the server does not answer at once: nothing is waited for."""
+        try:
+            with self.connection() as connection:
+                connection.scalar(text("select 1"))
+        except (DBAPIError, psycopg2.Error) as error:
+            raise CatalogUnavailable(f"the catalog database does not answer: {_first_line(error)}") from error
+
     def migrate(self) -> None:
         """Bring the schema to this version of maskloom. Safe from several processes at once."""
         from alembic.script import ScriptDirectory  # noqa: PLC0415 - half a second that finished runs need not pay

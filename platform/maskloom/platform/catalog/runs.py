@@ -7,12 +7,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, text
+from sqlalchemy import Connection, Row, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from maskloom.platform.catalog import labels, leases
 from maskloom.platform.catalog.schema import run_events, runs
-from maskloom.platform.run_facts import Run, RunStatus
+from maskloom.platform.run_facts import Run, RunStatus, RunSummary
 
 _EVENT_STATUS = {
     "queued": RunStatus.QUEUED,
@@ -49,6 +49,37 @@ def all_runs(connection: Connection) -> list[Run]:
     ]
 
 
+def page(
+    connection: Connection, datasets: list[str], before: tuple[datetime, str] | None, limit: int
+) -> list[RunSummary]:
+    """The next `limit` runs on `datasets`, newest first, from before the one of that time and id."""
+    newest = (
+        select(run_events.c.kind)
+        .where(run_events.c.run == runs.c.id)
+        .order_by(run_events.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(
+        runs.c.id, runs.c.dataset, runs.c.seed, runs.c.recipe, runs.c.at, newest.label("event")
+    ).where(runs.c.dataset.in_(datasets))
+    if before is not None:
+        query = query.where(tuple_(runs.c.at, runs.c.id) < before)
+    rows = connection.execute(query.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(limit)).all()
+    held = leases.held(connection, [lease_name(row.id) for row in rows])
+    return [
+        RunSummary(
+            id=row.id,
+            dataset=row.dataset,
+            seed=row.seed,
+            recipe=row.recipe,
+            status=_status(row.event, driven=lease_name(row.id) in held),
+            created_at=row.at,
+        )
+        for row in rows
+    ]
+
+
 def add_event(connection: Connection, run: str, kind: str, detail: dict[str, Any] | None = None) -> None:
     """Record something that happened to a run as a whole."""
     connection.execute(insert(run_events).values(run=run, kind=kind, detail=detail or {}))
@@ -78,10 +109,15 @@ def events(connection: Connection, run: str) -> list[tuple[str, dict[str, Any], 
 def status(connection: Connection, run: str) -> RunStatus:
     """What the facts and the lease say of a run."""
     event = last_event(connection, run)
-    if event is not None and event[0] in _EVENT_STATUS:
-        return _EVENT_STATUS[event[0]]
     held = leases.current(connection, lease_name(run))
-    return RunStatus.RUNNING if held else RunStatus.INTERRUPTED
+    return _status(event[0] if event else None, driven=held is not None)
+
+
+def _status(event: str | None, *, driven: bool) -> RunStatus:
+    """What a run's newest event and its lease make of it."""
+    if event in _EVENT_STATUS:
+        return _EVENT_STATUS[event]
+    return RunStatus.RUNNING if driven else RunStatus.INTERRUPTED
 
 
 def final_checkpoint(connection: Connection, run: str) -> str | None:

@@ -1,4 +1,6 @@
-"""The tables, but for those of reviews (`review_schema.py`). All but `leases` hold facts: a trigger refuses UPDATE and DELETE.
+"""The tables of data and runs; reviews, accounts and the audit trail have files of their own (`*_schema.py`).
+
+All but `leases` hold facts: a trigger refuses UPDATE and DELETE.
 
 Test slices cannot be trained on: a label that is not an expert's, and every item of a dataset version, refers to a slice
 together with its split, and the split `test` is refused there.
@@ -257,5 +259,5 @@ leases = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("note", JSONB, nullable=False),
     Column("progress", Text),
-    comment="the one mutable table: who works on what until when, and how far they are",
+    comment="who works on what until when, and how far they are",
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, Row, and_, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from maskloom.platform.catalog.schema import blobs, datasets, quarantine, slices
@@ -53,6 +53,18 @@ def of_dataset(connection: Connection, dataset: str, split: Split | None = None)
         query = query.where(slices.c.split == split)
     query = query.order_by(slices.c.volume, slices.c.position, slices.c.digest)
     return [_slice(row) for row in connection.execute(query)]
+
+
+def page(
+    connection: Connection, dataset: str, split: Split, after: tuple[str, int, str] | None, limit: int
+) -> list[Slice]:
+    """The next `limit` slices of a split by volume, position and digest, after the one that has these three."""
+    order = tuple_(slices.c.volume, slices.c.position, slices.c.digest)
+    query = select(slices).where(slices.c.dataset == dataset, slices.c.split == split)
+    if after is not None:
+        query = query.where(order > after)
+    rows = connection.execute(query.order_by(*order).limit(limit))
+    return [_slice(row) for row in rows]
 
 
 def by_digest(connection: Connection, dataset: str, digests: Sequence[str]) -> dict[str, Slice]:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from sqlalchemy import Connection, text
 
 from maskloom.platform.catalog import runs
-from maskloom.platform.run_facts import Priority, Ticket, Wanted
+from maskloom.platform.run_facts import Priority, RunStatus, Ticket, Wanted
 
 _WANTED = text(
     """
@@ -46,6 +46,14 @@ _LAST_TURNS = text(
 def add(connection: Connection, run: str, ticket: Ticket) -> None:
     """Leave `run` to whichever scheduler has room for it."""
     runs.add_event(connection, run, "queued", asdict(ticket))
+
+
+def queue(connection: Connection, run: str, ticket: Ticket) -> bool:
+    """Leave `run` to the schedulers unless it has finished; whether it had anything left to do."""
+    if runs.status(connection, run) is RunStatus.FINISHED:
+        return False
+    add(connection, run, ticket)
+    return True
 
 
 def wanted(connection: Connection) -> list[Wanted]:

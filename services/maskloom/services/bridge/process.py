@@ -22,7 +22,8 @@ from maskloom.platform.settings import Settings
 from maskloom.services.bridge import keys, processes
 from maskloom.services.bridge.attendant import Attendant
 from maskloom.services.bridge.locks import alone
-from maskloom.services.bridge.server.serving import LOOPBACK, local_url, serving
+from maskloom.services.bridge.server.serving import serving
+from maskloom.services.http_server import LOOPBACK, local_url
 
 _START_S = 180.0
 _STOP_S = 20.0

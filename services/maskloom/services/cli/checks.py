@@ -26,7 +26,7 @@ from maskloom.platform.errors import MaskloomError, disk_hint
 from maskloom.platform.objects.store import open_store
 from maskloom.platform.settings import Settings
 from maskloom.services.bridge.label_studio.tool import client_of
-from maskloom.services.cli.output import size
+from maskloom.services.words import size
 
 _GB = 10**9
 _PATIENCE_S = 5.0

@@ -57,8 +57,9 @@ def demo(
     from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli import demo_review
     from maskloom.services.cli.driving import announce, drive_and_show, tell_result
-    from maskloom.services.cli.output import duration, people
-    from maskloom.services.cli.records import run_record
+    from maskloom.services.cli.output import people
+    from maskloom.services.records import run_record
+    from maskloom.services.words import duration
 
     if simulate_readers and not review:
         raise typer.BadParameter("it goes with --review", param_hint="--simulate-readers")

@@ -141,7 +141,7 @@ def _tell_gain(
 ) -> None:
     from maskloom.pipelines.history import labels_of_run
     from maskloom.services.cli.output import listing
-    from maskloom.services.cli.records import run_record
+    from maskloom.services.records import run_record
 
     unchecked = _final_masks(platform, alone)
     every = {record.slice: record.mask for record in labels_of_run(platform, run)}

@@ -21,10 +21,11 @@ from maskloom.services.bridge.attendant import Attendant
 from maskloom.services.bridge.opening import open_tool
 from maskloom.services.bridge.tool import AnnotationTool
 from maskloom.services.cli import background, queueing
-from maskloom.services.cli.output import count, facts_table, measures_table, people, print_json, short
+from maskloom.services.cli.output import facts_table, measures_table, people, print_json
 from maskloom.services.cli.progress import showing
-from maskloom.services.cli.records import recipe_name, run_record
 from maskloom.services.cli.waiting import hand_out, wait_until_closed
+from maskloom.services.records import recipe_name, run_record
+from maskloom.services.words import count, short
 
 _STOPPING = "stopping: what is done so far is saved"
 

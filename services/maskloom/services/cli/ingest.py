@@ -77,7 +77,7 @@ def tell(console: Console, intake: Intake, report: IngestReport) -> None:
     """Say what an ingest did, and what it set aside and why."""
     from rich.text import Text
 
-    from maskloom.services.cli.output import count
+    from maskloom.services.words import count
 
     news = f"{count(report.added, 'new slice')}, {count(report.labels_added, 'new mask')}"
     said = f", split {intake.split}: {news}, {report.known:,} known before"

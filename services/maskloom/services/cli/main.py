@@ -18,7 +18,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from maskloom.platform.errors import MaskloomError, SettingsError, disk_hint
-from maskloom.services.cli import demo, doctor, ingest, recipes, results, review, run, runs, serve, show
+from maskloom.services.cli import (
+    audit,
+    demo,
+    doctor,
+    ingest,
+    recipes,
+    results,
+    review,
+    run,
+    runs,
+    serve,
+    show,
+)
 
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130  # as shells count it: 128 and the number of SIGINT
@@ -71,6 +83,13 @@ _reviews = typer.Typer(help="Let readers look at masks and correct them.", no_ar
 for _command in (review.up, review.down, review.push, review.pull, review.status, review.close):
     _reviews.command()(_told_when_interrupted(_command))
 app.add_typer(_reviews, name="review", rich_help_panel="Review")
+
+_audit = typer.Typer(
+    help="Look whether the record of who did what holds, and take it out.", no_args_is_help=True
+)
+for _command in (audit.verify, audit.export):
+    _audit.command()(_told_when_interrupted(_command))
+app.add_typer(_audit, name="audit", rich_help_panel="Service")
 
 
 def _say_version(asked: bool) -> None:

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from maskloom.pipelines import work
-from maskloom.services.cli.following import Following, figures, in_round, left, outcome
-from maskloom.services.cli.output import count, duration
+from maskloom.services.following import Following, figures, in_round, left, outcome
+from maskloom.services.words import count, duration
 
 QUIET_S = 30.0
 _TITLE_WIDTH = len("supervised training")

@@ -5,24 +5,16 @@ from __future__ import annotations
 import getpass
 
 from rich.console import Console
-from sqlalchemy import Connection
 
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import runs, tickets
-from maskloom.platform.run_facts import Priority, Run, RunStatus, Ticket
+from maskloom.platform.catalog import tickets
+from maskloom.platform.run_facts import Priority, Run, Ticket
 
 
 def put_in_queue(platform: Platform, run: Run, priority: Priority, workers: int, console: Console) -> None:
     """Queue `run` for the user of this process, and say so. A finished run stays finished."""
     ticket = Ticket(owner=getpass.getuser(), priority=priority, workers=workers)
-
-    def put(connection: Connection) -> bool:
-        if runs.status(connection, run.id) is RunStatus.FINISHED:
-            return False
-        tickets.add(connection, run.id, ticket)
-        return True
-
-    if platform.database.transaction(put):
+    if platform.database.transaction(lambda c: tickets.queue(c, run.id, ticket)):
         console.print(f"It is queued, with {priority} priority: `maskloom serve` drives it.")
         console.print(
             f"Follow it with `maskloom watch {run.id}`, stop it with `maskloom pause {run.id}`.", style="dim"

@@ -62,7 +62,8 @@ def predict(
     from maskloom.platform.bootstrap import open_platform
     from maskloom.platform.objects.sources import open_source
     from maskloom.services.cli.bars import counting
-    from maskloom.services.cli.output import count, people, print_json
+    from maskloom.services.cli.output import people, print_json
+    from maskloom.services.words import count
 
     if "://" not in images and out.resolve().is_relative_to(Path(images).resolve()):
         raise SettingsError(
@@ -112,7 +113,8 @@ def export(
     from maskloom.pipelines.export import FORMATS
     from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli.bars import counting
-    from maskloom.services.cli.output import count, people, print_json
+    from maskloom.services.cli.output import people, print_json
+    from maskloom.services.words import count
 
     console = people(as_json=as_json)
     with open_platform() as platform:

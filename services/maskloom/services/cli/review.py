@@ -75,7 +75,8 @@ def pull(run: RunId, as_json: AsJson = False) -> None:
     from maskloom.platform.bootstrap import open_platform
     from maskloom.services.bridge import sync
     from maskloom.services.bridge.opening import open_tool
-    from maskloom.services.cli.output import count, people, print_json
+    from maskloom.services.cli.output import people, print_json
+    from maskloom.services.words import count
 
     with open_platform() as platform:
         taken = sync.pull(platform, drive.find(platform, run), open_tool(platform))
@@ -110,7 +111,8 @@ def close(run: RunId) -> None:
     from maskloom.pipelines import drive
     from maskloom.pipelines.review.closing import close_by_command
     from maskloom.platform.bootstrap import open_platform
-    from maskloom.services.cli.output import count, people
+    from maskloom.services.cli.output import people
+    from maskloom.services.words import count
 
     with open_platform() as platform:
         closed = close_by_command(platform, drive.find(platform, run))
@@ -163,7 +165,8 @@ def _rounds(found: ReviewSummary) -> Table:
 
 
 def _readers(found: ReviewSummary) -> Table:
-    from maskloom.services.cli.output import duration, listing
+    from maskloom.services.cli.output import listing
+    from maskloom.services.words import duration
 
     columns = ("given", "left", "accepted", "corrected", "rejected", "a mask", "in all", "agreement", "gold")
     table = listing("reader", *columns, right=columns)

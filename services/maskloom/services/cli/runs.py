@@ -21,7 +21,7 @@ def runs(as_json: AsJson = False) -> None:
     from maskloom.platform.bootstrap import open_platform
     from maskloom.platform.catalog import runs as queries
     from maskloom.services.cli.output import listing, people, print_json
-    from maskloom.services.cli.records import run_record
+    from maskloom.services.records import run_record
 
     with open_platform() as platform:
         records = [run_record(platform, run) for run in platform.database.transaction(queries.all_runs)]
@@ -85,7 +85,7 @@ def _ask_to_stop(prefix: str, kind: str) -> None:
     console = people()
     with open_platform() as platform:
         run = drive.find(platform, prefix)
-        before = drive.request(platform, run, kind)
+        before = platform.database.transaction(lambda c: drive.request(c, run, kind))
         if before in {RunStatus.FINISHED, RunStatus.CANCELLED}:
             console.print(f"run {run.id} was {before} already: nothing changes")
             return

@@ -1,18 +1,39 @@
-"""`maskloom serve`: drives the runs that were queued, and attends to their reviews."""
+"""`maskloom serve`: the API, the scheduler of queued runs, and who attends to their reviews, in one process."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from typing import Annotated
+from contextlib import ExitStack
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from maskloom.platform.bootstrap import Platform
+
+_DEFAULT_PLACE = "127.0.0.1:8042"
+
+
+class Part(StrEnum):
+    """A part of the service."""
+
+    API = "api"
+    SCHEDULER = "scheduler"
+    BRIDGE = "bridge"
+
 
 def serve(
-    runs: Annotated[int, typer.Option(min=1, help="How many runs go on at a time, here.")] = 1,
+    role: Annotated[
+        list[Part] | None, typer.Option(help="Only this part, or several; without it all of them.")
+    ] = None,
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where the API answers; port 0 for a free one.")
+    ] = _DEFAULT_PLACE,
+    runs: Annotated[int, typer.Option(min=1, help="How many runs the scheduler drives at a time.")] = 1,
 ) -> None:
-    """Drive queued runs (`run --queue normal`) until it is stopped.
+    """Serve until it is stopped: the API, queued runs (`run --queue normal`), and their reviews.
 
     Runs take turns where more are queued than go on at a time. What a stopped or killed one was at, another one, or the
     next, goes on with.
@@ -21,17 +42,47 @@ def serve(
     import sys
 
     from maskloom.platform.bootstrap import open_platform
-    from maskloom.platform.catalog import reviews
-    from maskloom.services.bridge.attendant import Attendant
-    from maskloom.services.bridge.opening import open_tool
+    from maskloom.platform.settings import host_and_port
     from maskloom.services.scheduler.scheduler import Scheduler
 
+    host, port = host_and_port(listen, "--listen")
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s")
     logging.getLogger("maskloom").setLevel(logging.INFO)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    with open_platform() as platform:
-        reviewed = lambda: platform.database.transaction(reviews.reviewed_runs)  # noqa: E731 - as short as its use
-        with Attendant(platform, reviewed, open_tool(platform)):
+    parts = set(role or Part)
+    with ExitStack() as stack:
+        platform = stack.enter_context(open_platform())
+        if Part.API in parts:
+            _answer(platform, host, port, stack)
+        if Part.BRIDGE in parts:
+            _attend(platform, stack)
+        if Part.SCHEDULER in parts:
             Scheduler(platform, runs).run(ended)
+        ended.wait()
+
+
+def _answer(platform: Platform, host: str, port: int, stack: ExitStack) -> None:
+    from maskloom.services.access.signing_in import invite_first_admin
+    from maskloom.services.api.serving import serving
+    from maskloom.services.cli.output import people
+
+    console = people()
+    url = stack.enter_context(serving(platform, host=host, port=port))
+    console.print(f"maskloom answers at {url}")
+    secret = invite_first_admin(platform)
+    if secret is not None:
+        # After the #, where browsers do not send it along: no log has it.
+        console.print("Nobody can sign in yet. Become the first admin with this link, once and within a day:")
+        console.print(f"{url}/welcome#{secret}")
+
+
+def _attend(platform: Platform, stack: ExitStack) -> None:
+    from maskloom.platform.catalog import reviews
+    from maskloom.services.bridge.attendant import Attendant
+    from maskloom.services.bridge.opening import open_tool
+
+    stack.enter_context(
+        Attendant(platform, lambda: platform.database.transaction(reviews.reviewed_runs), open_tool(platform))
+    )

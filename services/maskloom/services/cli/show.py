@@ -30,7 +30,7 @@ def show(
     from maskloom.pipelines import drive
     from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli.output import people, print_json
-    from maskloom.services.cli.records import run_record
+    from maskloom.services.records import run_record
 
     with open_platform() as platform:
         one = drive.find(platform, run)
@@ -45,7 +45,8 @@ def show(
 
 
 def _tell_run(console: Console, record: dict[str, Any]) -> None:
-    from maskloom.services.cli.output import count, duration, facts_table, measures_table
+    from maskloom.services.cli.output import facts_table, measures_table
+    from maskloom.services.words import count, duration
 
     counts = record["counts"]
     changed = ", ".join(f"{key}={value}" for key, value in record["changed"].items())
@@ -123,7 +124,7 @@ def _find_slice(platform: Platform, run: Run, name: str) -> Slice:
 def _networks(platform: Platform, run: Run) -> dict[str, str]:
     """Which training made each checkpoint of the run, in words."""
     from maskloom.platform.catalog import steps
-    from maskloom.services.cli.following import Following, parsed
+    from maskloom.services.following import Following, parsed
 
     following = Following()
     networks = {}
@@ -136,7 +137,8 @@ def _networks(platform: Platform, run: Run) -> dict[str, str]:
 
 
 def _tell_story(console: Console, one: Slice, story: list[MaskRecord], networks: dict[str, str]) -> None:
-    from maskloom.services.cli.output import count, facts_table
+    from maskloom.services.cli.output import facts_table
+    from maskloom.services.words import count
 
     console.print(
         facts_table(

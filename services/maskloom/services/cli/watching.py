@@ -15,9 +15,9 @@ from maskloom.pipelines.work import Progress
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, runs, steps
 from maskloom.platform.run_facts import Run, RunStatus, StepRecord
-from maskloom.services.cli.following import outcome, parsed
 from maskloom.services.cli.output import people
 from maskloom.services.cli.progress import showing
+from maskloom.services.following import outcome, parsed
 
 _EVERY_S = 1.0
 

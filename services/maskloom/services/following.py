@@ -22,7 +22,7 @@ from maskloom.pipelines.steps.sample import Groups, Sample
 from maskloom.pipelines.steps.train import Train, Trained
 from maskloom.pipelines.work import Progress
 from maskloom.platform.facts import DatasetVersion
-from maskloom.services.cli.output import count, duration
+from maskloom.services.words import count, duration
 
 _STAGE_NAMES = {
     "sample": "sampling",

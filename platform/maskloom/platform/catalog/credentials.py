@@ -1,0 +1,125 @@
+"""Queries on what lets somebody in: sessions, tokens and invitations.
+
+`secret` is everywhere the sha256 of one, never the secret itself. What has expired is as if it were not there.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from maskloom.platform.account_facts import Account, Invitation, Role, Token
+from maskloom.platform.catalog import accounts
+from maskloom.platform.catalog.account_schema import invitations, sessions, tokens
+
+_NOW = func.clock_timestamp()
+
+
+def add_session(connection: Connection, secret: str, account: str, lifetime: timedelta) -> None:
+    """Let `account` in for `lifetime`. Sessions that have expired are forgotten."""
+    connection.execute(delete(sessions).where(sessions.c.expires_at <= _NOW))
+    connection.execute(insert(sessions).values(secret=secret, account=account, expires_at=_NOW + lifetime))
+
+
+def by_session(connection: Connection, secret: str) -> Account | None:
+    """Whose session it is, where they are still let in."""
+    query = select(sessions.c.account).where(sessions.c.secret == secret, sessions.c.expires_at > _NOW)
+    return _active(connection, connection.scalar(query))
+
+
+def end_session(connection: Connection, secret: str) -> None:
+    """Forget a session."""
+    connection.execute(delete(sessions).where(sessions.c.secret == secret))
+
+
+def end_sessions(connection: Connection, account: str) -> None:
+    """Forget every session of an account."""
+    connection.execute(delete(sessions).where(sessions.c.account == account))
+
+
+def add_token(
+    connection: Connection,
+    secret: str,
+    lifetime: timedelta,
+    *,
+    token_id: str,
+    account: str,
+    label: str,
+    role: Role,
+    dataset: str | None,
+) -> Token:
+    """Insert a token that works for `lifetime`."""
+    row = insert(tokens).values(
+        id=token_id,
+        account=account,
+        label=label,
+        role=role,
+        dataset=dataset,
+        secret=secret,
+        expires_at=_NOW + lifetime,
+    )
+    return _token(connection.execute(row.returning(tokens)).one())
+
+
+def by_token(connection: Connection, token_id: str, secret: str) -> tuple[Token, Account] | None:
+    """The token of that id and secret with its account, where that is still let in."""
+    query = select(tokens).where(
+        tokens.c.id == token_id, tokens.c.secret == secret, tokens.c.expires_at > _NOW
+    )
+    row = connection.execute(query).one_or_none()
+    account = None if row is None else _active(connection, row.account)
+    return None if row is None or account is None else (_token(row), account)
+
+
+def tokens_of(connection: Connection, account: str) -> list[Token]:
+    """The tokens of an account, oldest first, those that have expired too."""
+    rows = connection.execute(select(tokens).where(tokens.c.account == account).order_by(tokens.c.at))
+    return [_token(row) for row in rows]
+
+
+def end_token(connection: Connection, account: str, token_id: str) -> bool:
+    """Forget a token of `account`; False when there is no such."""
+    return (
+        connection.execute(
+            delete(tokens).where(tokens.c.account == account, tokens.c.id == token_id)
+        ).rowcount
+        == 1
+    )
+
+
+def invite(connection: Connection, secret: str, account: str | None, lifetime: timedelta) -> None:
+    """Let who knows the secret choose the password of `account`, or be the first admin where it is None.
+
+    An earlier invitation of the same is void from now on.
+    """
+    connection.execute(delete(invitations).where(invitations.c.account.is_not_distinct_from(account)))
+    connection.execute(insert(invitations).values(secret=secret, account=account, expires_at=_NOW + lifetime))
+
+
+def take_invitation(connection: Connection, secret: str) -> Invitation | None:
+    """The invitation of that secret, which nobody can take again; None where there is none."""
+    taken = (
+        delete(invitations)
+        .where(invitations.c.secret == secret, invitations.c.expires_at > _NOW)
+        .returning(invitations.c.account)
+    )
+    row = connection.execute(taken).one_or_none()
+    return None if row is None else Invitation(account=row.account)
+
+
+def _active(connection: Connection, name: str | None) -> Account | None:
+    account = accounts.find(connection, name) if name is not None else None
+    return account if account is not None and account.active else None
+
+
+def _token(row: Row[tuple[object, ...]]) -> Token:
+    return Token(
+        id=row.id,
+        account=row.account,
+        label=row.label,
+        role=Role(row.role),
+        dataset=row.dataset,
+        expires_at=row.expires_at,
+    )

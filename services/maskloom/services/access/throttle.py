@@ -1,0 +1,49 @@
+"""How often somebody may guess: refused tries to come in are counted, by address, and by address and name."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from maskloom.platform.errors import MaskloomError
+
+_PER_NAME = RateLimitItemPerMinute(10, 15)
+_PER_ADDRESS = RateLimitItemPerMinute(50, 15)
+
+
+class TooManyTries(MaskloomError):
+    """Somebody was refused too often; `retry_s`: when they may try again, in seconds."""
+
+    exit_code = 75
+
+    def __init__(self, retry_s: int) -> None:
+        super().__init__(
+            "too many tries were refused", hint=f"Try again in {math.ceil(retry_s / 60)} minutes."
+        )
+        self.retry_s = retry_s
+
+    def __reduce__(self) -> tuple[type[TooManyTries], tuple[int]]:
+        return type(self), (self.retry_s,)
+
+
+class Throttle:
+    """The count of one process. Only a name together with an address is ever shut out: nobody can lock somebody else out."""
+
+    def __init__(self) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def check(self, address: str, name: str) -> None:
+        """Raise TooManyTries where this address was refused too often lately, with this name or with any."""
+        for limit, key in ((_PER_NAME, (address, name)), (_PER_ADDRESS, (address,))):
+            if not self._limiter.test(limit, *key):
+                reset_at = self._limiter.get_window_stats(limit, *key).reset_time
+                raise TooManyTries(max(1, math.ceil(reset_at - time.time())))
+
+    def refused(self, address: str, name: str) -> None:
+        """Count a try that was refused."""
+        self._limiter.hit(_PER_NAME, address, name)
+        self._limiter.hit(_PER_ADDRESS, address)

@@ -1,0 +1,82 @@
+"""Accounts, for admins."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from maskloom.platform.account_facts import Account, Role
+from maskloom.platform.bootstrap import Platform
+from maskloom.platform.catalog import accounts as queries
+from maskloom.services.access import accounts
+from maskloom.services.api.gate import Signed
+from maskloom.services.api.paging import Page
+
+
+class NewAccount(BaseModel):
+    """An account to make."""
+
+    name: str = Field(max_length=200, examples=["ada"])
+    admin: bool = False
+
+
+class Link(BaseModel):
+    """What makes a link of an invitation: it works once, for a day."""
+
+    secret: str
+
+
+class AccountState(BaseModel):
+    """Whether an account is an admin's, and whether it is let in."""
+
+    admin: bool
+    active: bool
+
+
+class Grant(BaseModel):
+    """A role on a data set."""
+
+    role: Role
+
+
+class Administration:
+    """Answers below /accounts."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/accounts", tags=["accounts"])
+        router.add_api_route("", self.every, methods=["GET"])
+        router.add_api_route("", self.add, methods=["POST"], status_code=201)
+        router.add_api_route("/{account}", self.change, methods=["PUT"])
+        router.add_api_route("/{account}/invitation", self.invite, methods=["POST"], status_code=201)
+        router.add_api_route("/{account}/roles/{dataset}", self.grant, methods=["PUT"])
+        router.add_api_route("/{account}/roles/{dataset}", self.withdraw, methods=["DELETE"], status_code=204)
+        return router
+
+    def every(self, caller: Signed) -> Page[Account]:
+        """All accounts, by name."""
+        caller.must_be_admin()
+        return Page(items=self._platform.database.transaction(queries.everyone))
+
+    def add(self, wanted: NewAccount, caller: Signed) -> Link:
+        """Make an account. Its owner chooses a password with the invitation."""
+        return Link(secret=accounts.add(self._platform, caller, wanted.name, admin=wanted.admin))
+
+    def invite(self, account: str, caller: Signed) -> Link:
+        """Let the owner of an account choose a new password. Until they do, the old one works."""
+        return Link(secret=accounts.invite(self._platform, caller, account))
+
+    def change(self, account: str, state: AccountState, caller: Signed) -> Account:
+        """Make an account an admin or not, and let it in or not."""
+        return accounts.change(self._platform, caller, account, admin=state.admin, active=state.active)
+
+    def grant(self, account: str, dataset: str, grant: Grant, caller: Signed) -> Account:
+        """Give an account a role on a data set."""
+        return accounts.grant(self._platform, caller, account, dataset, grant.role)
+
+    def withdraw(self, account: str, dataset: str, caller: Signed) -> Response:
+        """Take an account's role on a data set away."""
+        accounts.grant(self._platform, caller, account, dataset, None)
+        return Response(status_code=204)

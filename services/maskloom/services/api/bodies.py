@@ -1,0 +1,74 @@
+"""What may come in: requests of a size that their readers expect, whole, and in time."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from maskloom.services.api.problems import problem
+
+MOST = 1 << 20
+PATIENCE_S = 10.0
+_NUL = re.compile(rb"\x00|\\u0000")
+_CLOSING = {"Connection": "close"}
+"""Nobody reads what still comes."""
+
+
+class Bodies:
+    """ASGI middleware that reads a request's body before anything else happens.
+
+    413 for one over MOST bytes, 408 for one that takes longer than PATIENCE_S, and 400 for NUL characters anywhere, which no
+    text of ours has and PostgreSQL takes none of.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        body = None if int(length) > MOST else await _read(receive)
+        if body is None:
+            refusal = problem(413, f"the request is longer than {MOST} bytes", headers=_CLOSING)
+        elif isinstance(body, TimeoutError):
+            refusal = problem(408, "the request took too long to come", headers=_CLOSING)
+        elif "\0" in scope["path"] or b"%00" in scope["query_string"] or _NUL.search(body):
+            refusal = problem(400, "the request has NUL characters", "Leave them out.")
+        else:
+            await self._app(scope, _once(body, receive), send)
+            return
+        await refusal(scope, receive, send)
+
+
+async def _read(receive: Receive) -> bytes | TimeoutError | None:
+    """The body; None where it is too long."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                message = await receive()
+                body += message.get("body", b"")
+                if len(body) > MOST:
+                    return None
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError as error:
+        return error
+
+
+def _once(body: bytes, receive: Receive) -> Receive:
+    """What gives the application the body that was read, and then what comes after it."""
+    given = False
+
+    async def give() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return give

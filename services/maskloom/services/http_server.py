@@ -1,0 +1,90 @@
+"""An HTTP server as a thread of this process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from maskloom.platform.errors import MaskloomError, SettingsError
+
+LOOPBACK = "127.0.0.1"
+_START_S = 30.0
+_LAST_ANSWERS_S = 5
+"""What is being answered when the server ends gets so long."""
+_END_S = 10.0
+
+
+class _Unlogged(H11Protocol):
+    """Without a log of requests, whatever loggers are set to: addresses of images hold their signatures."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.access_log = False
+
+
+def local_url(host: str, port: int) -> str:
+    """Where a server that listens on `host` is reached from this machine."""
+    return f"http://{LOOPBACK if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared, not bound
+
+
+@contextmanager
+def listening(host: str, port: int, *, hint: str) -> Iterator[socket.socket]:
+    """A socket on a port (0: a free one) of an address of this machine.
+
+    Raises SettingsError, with `hint`, when the port is taken or not allowed, or the address is not this machine's.
+    """
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from error
+        yield listener
+
+
+@contextmanager
+def answering(app: FastAPI, listener: socket.socket, name: str) -> Iterator[None]:
+    """Serve `app` for as long as the context lasts. Raises MaskloomError when it does not start."""
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http=_Unlogged,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_ANSWERS_S,
+    )
+    server = uvicorn.Server(config)
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            server.run(sockets=[listener])
+        finally:
+            ended.set()
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    try:
+        _wait_for(server, ended, name)
+        yield
+    finally:
+        server.should_exit = True
+        # Who still waits for a catalog or a store that does not answer cannot be interrupted, and ends with the process.
+        thread.join(_END_S)
+
+
+def _wait_for(server: uvicorn.Server, ended: threading.Event, name: str) -> None:
+    waited = 0.0
+    while not server.started:
+        if ended.wait(0.02) or waited > _START_S:
+            raise MaskloomError(f"the HTTP server of the {name} did not start", hint="Its log says why.")
+        waited += 0.02

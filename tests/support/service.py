@@ -1,0 +1,111 @@
+"""The API on two data sets, and an account of each role: `open_to` those that roles were granted on, `closed` to the others."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from maskloom.pipelines import drive
+from maskloom.platform.account_facts import Role
+from maskloom.platform.bootstrap import Platform, open_platform
+from maskloom.platform.catalog import accounts
+from maskloom.platform.facts import Split
+from maskloom.platform.run_facts import Run
+from maskloom.platform.settings import Settings
+from maskloom.services.access import passwords
+from maskloom.services.api.serving import serving
+from support.asking import Answer, ask
+from support.painted import ingest_phantom
+from support.real_networks import untrained_recipe
+from support.servers import PostgresServer, remove_home, short_folder
+
+OPEN, CLOSED = "phantom", "closed"
+PASSWORD = "correct horse battery"
+ROLES = {"vera": Role.VIEWER, "rhea": Role.READER, "lea": Role.LEAD}
+ADMIN, STRANGER = "ada", "sam"
+API = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browser:
+    """Somebody who has signed in."""
+
+    url: str
+    cookie: str
+    csrf: str
+
+    def ask(self, method: str, path: str, content: Any = None, **headers: str) -> Answer:
+        """One request to the API; the headers of a session and a JSON body go without saying."""
+        body = None if content is None else json.dumps(content).encode()
+        given = {"Cookie": self.cookie, "X_CSRF_Token": self.csrf, "Content_Type": "application/json"}
+        return ask(self.url + API + path, method, body=body, **(given | headers))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """The API at `url`; `run` is on the open data set, whose unlabelled slices are `digests`."""
+
+    platform: Platform
+    url: str
+    run: Run
+    digests: list[str]
+    browsers: dict[str, Browser] = field(default_factory=dict)
+
+    def as_(self, account: str) -> Browser:
+        """A browser in which `account` has signed in."""
+        if account not in self.browsers:
+            self.browsers[account] = self.sign_in(account)
+        return self.browsers[account]
+
+    def sign_in(self, account: str, password: str = PASSWORD) -> Browser:
+        """A new session of `account`."""
+        answer = post(self.url, "/session", account=account, password=password)
+        assert answer.status == 204, answer.text
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        me = ask(self.url + API + "/me", Cookie=cookie).json
+        return Browser(url=self.url, cookie=cookie, csrf=me["csrf_token"])
+
+
+def post(url: str, path: str, **content: Any) -> Answer:
+    """A change that nobody in particular asks for."""
+    return ask(url + API + path, "POST", body=json.dumps(content).encode(), Content_Type="application/json")
+
+
+@contextmanager
+def served(server: PostgresServer) -> Iterator[Service]:
+    home = short_folder()
+    database = f"test_{uuid.uuid4().hex}"
+    server.execute(f"CREATE DATABASE {database}")
+    url = server.url.removesuffix("postgres") + database
+    with open_platform(Settings(home=home, database_url=url)) as platform:
+        ingest_phantom(platform, home / "labelled", Split.LABELLED, 3, 1)
+        digests = list(ingest_phantom(platform, home / "pool", Split.UNLABELLED, 7, 2))
+        platform.database.transaction(_closed_dataset)
+        platform.database.transaction(_people)
+        run, _ = drive.create(platform, untrained_recipe(), OPEN, seed=1)
+        with serving(platform) as base:
+            yield Service(platform=platform, url=base, run=run, digests=digests)
+    server.execute(f"DROP DATABASE {database} WITH (FORCE)")
+    remove_home(home)
+
+
+def _closed_dataset(connection: Connection) -> None:
+    from maskloom.platform.catalog import slices
+
+    slices.add_dataset(connection, CLOSED)
+
+
+def _people(connection: Connection) -> None:
+    kept = passwords.hashed(PASSWORD)
+    for name in (*ROLES, ADMIN, STRANGER):
+        accounts.add(connection, name, admin=name == ADMIN)
+        accounts.set_password(connection, name, kept)
+    for name, role in ROLES.items():
+        accounts.grant(connection, name, OPEN, role)
+    accounts.grant(connection, STRANGER, CLOSED, Role.LEAD)
