@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from maskloom.services.access.signing_in import invite_first_admin
 from support.browser import chromium
 from support.servers import PostgresServer
-from support.service import PASSWORD, Service, served
+from support.service import OPEN, PASSWORD, Service, served
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,42 @@ def test_somebody_from_elsewhere_sees_nothing_of_it(page: Page, service: Service
     assert answer is not None
     assert answer.status == 404
     expect(page.get_by_text("There is no run")).to_be_visible()
+
+
+def test_a_gallery_leads_to_a_slice_and_its_masks(page: Page, service: Service) -> None:
+    sign_in(page, service, "vera", "/datasets")
+    page.get_by_role("link", name=OPEN).click()
+    expect(page.locator(".gallery li")).to_have_count(3)
+    expect(page.locator(".gallery .layer")).to_have_count(3)
+    page.locator(".gallery a").nth(1).click()
+    layer, picture = page.locator("#mask"), page.locator("#slice")
+    assert drawn(picture)
+    assert drawn(layer)
+    page.keyboard.press("o")
+    expect(layer).to_have_css("opacity", "0")
+    page.keyboard.press("o")
+    expect(layer).to_have_css("opacity", "0.6")
+    page.keyboard.press("+")
+    expect(layer).to_have_css("opacity", "0.7")
+    page.keyboard.press("s")
+    expect(layer).to_have_attribute("src", re.compile("style=outline"))
+    assert drawn(layer)
+    page.get_by_label("Level").fill("100")
+    page.get_by_label("Width").fill("50")
+    page.get_by_label("Width").press("Tab")
+    expect(picture).to_have_attribute("src", re.compile("level=100&width=50"))
+    assert drawn(picture)
+    page.locator("h1").click()
+    here = page.url
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url(lambda url: url != here)
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url(here)
+
+
+def drawn(image: Locator) -> bool:
+    """Whether the picture came and is one."""
+    return bool(image.evaluate("image => image.decode().then(() => image.naturalWidth > 0)"))
 
 
 def test_signing_out_ends_it(page: Page, service: Service) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
 from maskloom.platform.catalog import audit, credentials
@@ -75,6 +76,37 @@ def test_lists_hold_what_the_caller_sees(service: Service) -> None:
     assert [one["id"] for one in everything(service, "/runs?", 1)].count(service.run.id) == 1
     assert service.as_(STRANGER).ask("GET", "/runs").json["items"] == []
     assert service.as_(STRANGER).ask("GET", f"/runs?dataset={OPEN}").status == 404
+
+
+def test_a_picture_is_sent_once_and_then_only_asked_for(service: Service) -> None:
+    viewer = service.as_("vera")
+    for path in (
+        f"/datasets/{OPEN}/slices/{service.digests[0]}/picture",
+        f"/datasets/{OPEN}/labels/{service.label}/picture",
+    ):
+        first = viewer.ask("GET", f"{path}?size=64")
+        assert (first.status, first.headers["content-type"]) == (200, "image/png")
+        assert first.headers["cache-control"] == "private, no-cache"
+        tag = first.headers["etag"]
+        again = viewer.ask("GET", f"{path}?size=64", If_None_Match=tag)
+        assert (again.status, again.body, again.headers["etag"]) == (304, b"", tag)
+        assert viewer.ask("GET", f"{path}?size=32", If_None_Match=tag).status == 200
+        assert service.as_(STRANGER).ask("GET", f"{path}?size=64", If_None_Match=tag).status == 404
+
+
+@pytest.mark.parametrize(
+    "query", ["size=15", "size=4097", "size=x", "level=1", "width=1", "level=1&width=0", "level=nan&width=1"]
+)
+def test_a_picture_that_cannot_be_is_refused(service: Service, query: str) -> None:
+    answer = service.as_("vera").ask("GET", f"/datasets/{OPEN}/slices/{service.digests[0]}/picture?{query}")
+    assert answer.status == 422
+
+
+def test_a_label_is_found_in_its_own_data_set_alone(service: Service) -> None:
+    admin = service.as_(ADMIN)
+    assert admin.ask("GET", f"/datasets/{CLOSED}/labels/{service.label}/picture").status == 404
+    assert admin.ask("GET", f"/datasets/{CLOSED}/slices/{service.digests[0]}/picture").status == 404
+    assert admin.ask("GET", f"/datasets/{OPEN}/labels/{service.digests[0]}/picture").status == 404
 
 
 def test_a_run_is_started_paused_resumed_and_cancelled(service: Service) -> None:
@@ -307,3 +339,48 @@ def test_the_cookie_is_for_this_site_and_not_for_scripts(service: Service) -> No
     cookie = post(service.url, "/session", account="vera", password=PASSWORD).headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
+
+
+def figures(service: Service) -> dict[str, float]:
+    """The metrics: name and labels, and value."""
+    answer = ask(f"{service.url}/metrics")
+    assert answer.status == 200
+    return {
+        sample.name + str(dict(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_metrics_follow_what_happens(service: Service) -> None:
+    lead = service.as_("lea")
+    before = figures(service)
+    wanted = {"dataset": OPEN, "settings": ["network.weights=random"], "seed": 12}
+    assert lead.ask("POST", "/runs", wanted).status == 202
+    assert lead.ask("GET", "/runs/nonsense").status == 404
+    after = figures(service)
+    grown = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
+    assert grown["maskloom_runs{'status': 'queued'}"] == 1
+    assert grown["maskloom_queue_runs{}"] == 1
+    asked = "maskloom_request_seconds_count{'method': '%s', 'route': '/api/v1/runs%s', 'status': '%d'}"
+    assert grown[asked % ("POST", "", 202)] == 1
+    assert grown[asked % ("GET", "/{run}", 404)] == 1
+    assert after["maskloom_step_errors_total{}"] == 0
+
+
+def test_metrics_name_nothing_that_is_somebodys(service: Service) -> None:
+    said = ask(f"{service.url}/metrics").text
+    for name in (OPEN, CLOSED, service.run.id, *service.digests, "lea"):
+        assert name not in said
+
+
+def test_the_log_names_the_request_and_not_the_data(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "maskloom"):
+        answer = service.as_("vera").ask("GET", f"/datasets/{OPEN}/slices/{service.digests[0]}")
+    assert answer.status == 200
+    told = [record for record in caplog.records if "{digest}" in record.getMessage()]
+    assert "200" in told[-1].getMessage()
+    assert OPEN not in caplog.text
+    assert service.digests[0] not in caplog.text

@@ -12,6 +12,7 @@ import pytest
 
 from maskloom.services.api.app import create_app
 from support.asking import Answer, ask
+from support.following import following
 from support.servers import PostgresServer
 from support.service import ADMIN, OPEN, PASSWORD, STRANGER, Service, post, served
 
@@ -81,6 +82,7 @@ def asked(service: Service, method: str, path: str, person: str) -> Answer:
         "dataset": OPEN,
         "digest": service.digests[0],
         "run": service.run.id,
+        "label": service.label,
         "account": "ivo",
         "token": own_token(service, person) if "{token}" in path else "",
     }
@@ -96,6 +98,13 @@ def asked(service: Service, method: str, path: str, person: str) -> Answer:
             if content and method == "POST"
             else ask(service.url + whole, method)
         )
+    if whole.endswith("/events"):
+        with following(service.url + whole, service.as_(person).cookie) as stream:
+            return Answer(
+                status=stream.status,
+                headers=stream.headers,
+                body=b"" if stream.status == 200 else stream.rest(),
+            )
     browser = service.sign_in(person) if (method, short) == ("DELETE", "/session") else service.as_(person)
     return browser.ask(method, short, content)
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from maskloom.pipelines import drive
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform, open_platform
-from maskloom.platform.catalog import accounts
+from maskloom.platform.catalog import accounts, labels, slices
 from maskloom.platform.facts import Split
 from maskloom.platform.run_facts import Run
 from maskloom.platform.settings import Settings
@@ -49,12 +49,16 @@ class Browser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """The API at `url`; `run` is on the open data set, whose unlabelled slices are `digests`."""
+    """The API at `url`; `run` is on the open data set, whose unlabelled slices are `digests`.
+
+    `label` is that of an expert's mask there.
+    """
 
     platform: Platform
     url: str
     run: Run
     digests: list[str]
+    label: str
     browsers: dict[str, Browser] = field(default_factory=dict)
 
     def as_(self, account: str) -> Browser:
@@ -89,15 +93,15 @@ def served(server: PostgresServer) -> Iterator[Service]:
         platform.database.transaction(_closed_dataset)
         platform.database.transaction(_people)
         run, _ = drive.create(platform, untrained_recipe(), OPEN, seed=1)
+        experts = platform.database.transaction(lambda c: labels.expert_labels(c, OPEN, Split.LABELLED))
+        label = next(iter(experts.values())).digest
         with serving(platform) as base:
-            yield Service(platform=platform, url=base, run=run, digests=digests)
+            yield Service(platform=platform, url=base, run=run, digests=digests, label=label)
     server.execute(f"DROP DATABASE {database} WITH (FORCE)")
     remove_home(home)
 
 
 def _closed_dataset(connection: Connection) -> None:
-    from maskloom.platform.catalog import slices
-
     slices.add_dataset(connection, CLOSED)
 
 

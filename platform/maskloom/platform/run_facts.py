@@ -90,3 +90,21 @@ class StepRecord:
     output: Any
     seconds: float
     committed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What somebody has seen of a run: all up to the event of that id, and the step that it took at that time."""
+
+    event: int
+    step: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """Something that happened to a run (`topic` is `run`) or a step that it took (`step`); `seen`: that, and all before."""
+
+    run: str
+    topic: str
+    content: dict[str, Any]
+    seen: Seen

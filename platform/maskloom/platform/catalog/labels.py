@@ -61,6 +61,20 @@ def of_slice(connection: Connection, dataset: str, slice_digest: str) -> list[La
     return [_label(row) for row in rows]
 
 
+def strongest(connection: Connection, dataset: str, digests: Sequence[str]) -> dict[str, LabelVersion]:
+    """The label that counts of each of these slices: the strongest kind, and of two of a kind the later; by slice digest."""
+    rows = connection.execute(
+        select(label_versions)
+        .where(label_versions.c.dataset == dataset, label_versions.c.slice.in_(digests))
+        .order_by(label_versions.c.at, label_versions.c.digest)
+    )
+    found: dict[str, LabelVersion] = {}
+    for label in map(_label, rows):
+        if label.slice not in found or label.kind.precedence >= found[label.slice].kind.precedence:
+            found[label.slice] = label
+    return found
+
+
 def growth(
     dataset: str,
     added: Sequence[Item],

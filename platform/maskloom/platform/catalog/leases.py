@@ -198,6 +198,17 @@ def current(connection: Connection, name: str) -> tuple[Holder, dict[str, Any]] 
     return Holder(host=held_by["host"], pid=held_by["pid"], seconds_left=float(row.left_s)), row.note
 
 
+def notes(connection: Connection, prefix: str) -> list[dict[str, Any]]:
+    """What the holders of all names that start with `prefix` noted, of those that are held now."""
+    rows = connection.execute(
+        text(
+            "select holder, note from leases where starts_with(name, :prefix) and expires_at > clock_timestamp()"
+        ),
+        {"prefix": prefix},
+    )
+    return [row.note for row in rows if not _is_gone(json.loads(row.holder))]
+
+
 def held(connection: Connection, names: list[str]) -> set[str]:
     """Those of `names` that somebody holds now."""
     rows = connection.execute(

@@ -122,6 +122,16 @@ def close(connection: Connection, review: str, reason: str) -> bool:
     return closed.one_or_none() is not None
 
 
+def count_open(connection: Connection) -> int:
+    """How many reviews are not closed."""
+    query = (
+        select(func.count())
+        .select_from(reviews.outerjoin(review_closings))
+        .where(review_closings.c.review.is_(None))
+    )
+    return connection.scalar(query) or 0
+
+
 def reviewed_runs(connection: Connection) -> list[str]:
     """The ids of the runs that have opened a review, the newest review's first."""
     newest = func.max(reviews.c.at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,16 @@ _EVENT_STATUS = {
     "failed": RunStatus.FAILED,
     "finished": RunStatus.FINISHED,
 }
+
+
+_NEWEST_EVENT = (
+    select(run_events.c.kind)
+    .where(run_events.c.run == runs.c.id)
+    .order_by(run_events.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("event")
+)
 
 
 def lease_name(run: str) -> str:
@@ -53,16 +64,9 @@ def page(
     connection: Connection, datasets: list[str], before: tuple[datetime, str] | None, limit: int
 ) -> list[RunSummary]:
     """The next `limit` runs on `datasets`, newest first, from before the one of that time and id."""
-    newest = (
-        select(run_events.c.kind)
-        .where(run_events.c.run == runs.c.id)
-        .order_by(run_events.c.id.desc())
-        .limit(1)
-        .scalar_subquery()
+    query = select(runs.c.id, runs.c.dataset, runs.c.seed, runs.c.recipe, runs.c.at, _NEWEST_EVENT).where(
+        runs.c.dataset.in_(datasets)
     )
-    query = select(
-        runs.c.id, runs.c.dataset, runs.c.seed, runs.c.recipe, runs.c.at, newest.label("event")
-    ).where(runs.c.dataset.in_(datasets))
     if before is not None:
         query = query.where(tuple_(runs.c.at, runs.c.id) < before)
     rows = connection.execute(query.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(limit)).all()
@@ -80,8 +84,25 @@ def page(
     ]
 
 
+def by_status(connection: Connection) -> dict[RunStatus, int]:
+    """How many runs there are of each status."""
+    rows = connection.execute(select(runs.c.id, _NEWEST_EVENT)).all()
+    # Whether it is driven matters for few: those whose newest event does not say it.
+    unsaid = [lease_name(row.id) for row in rows if row.event not in _EVENT_STATUS]
+    held = leases.held(connection, unsaid)
+    found = Counter(_status(row.event, driven=lease_name(row.id) in held) for row in rows)
+    return {status: found[status] for status in RunStatus}
+
+
 def add_event(connection: Connection, run: str, kind: str, detail: dict[str, Any] | None = None) -> None:
-    """Record something that happened to a run as a whole."""
+    """Record something that happened to a run as a whole.
+
+    Who else records something of the same run waits for the end of this transaction: so events become visible in the order
+    of their ids.
+    """
+    connection.execute(
+        text("select pg_advisory_xact_lock(hashtextextended('run_events ' || :run, 0))"), {"run": run}
+    )
     connection.execute(insert(run_events).values(run=run, kind=kind, detail=detail or {}))
 
 

@@ -67,6 +67,16 @@ def page(
     return [_slice(row) for row in rows]
 
 
+def neighbours(connection: Connection, of: Slice) -> tuple[str | None, str | None]:
+    """Digests of the slices before and after one, in its split by volume, position and digest."""
+    order = tuple_(slices.c.volume, slices.c.position, slices.c.digest)
+    place = (of.volume, of.position, of.digest)
+    same = select(slices.c.digest).where(slices.c.dataset == of.dataset, slices.c.split == of.split).limit(1)
+    before = same.where(order < place).order_by(*(column.desc() for column in order))
+    after = same.where(order > place).order_by(*order)
+    return connection.scalar(before), connection.scalar(after)
+
+
 def by_digest(connection: Connection, dataset: str, digests: Sequence[str]) -> dict[str, Slice]:
     """Those of `digests` that the data set has."""
     query = select(slices).where(and_(slices.c.dataset == dataset, slices.c.digest.in_(digests)))

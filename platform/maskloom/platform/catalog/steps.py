@@ -219,3 +219,16 @@ def errors_of(connection: Connection, run: str) -> list[dict[str, Any]]:
         {"step": row.step, "pid": json.loads(row.holder)["pid"], "error": row.error, "at": row.at.isoformat()}
         for row in rows
     ]
+
+
+def counts_by_kind(connection: Connection) -> dict[str, int]:
+    """How many steps of each kind have been committed."""
+    rows = connection.execute(
+        select(steps.c.kind, func.count()).group_by(steps.c.kind).order_by(steps.c.kind)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def count_of_errors(connection: Connection) -> int:
+    """How many attempts have failed."""
+    return connection.scalar(select(func.count()).select_from(attempt_errors)) or 0

@@ -9,9 +9,12 @@ from maskloom.services.api.administration import Administration
 from maskloom.services.api.audit_trail import AuditTrail
 from maskloom.services.api.bodies import Bodies
 from maskloom.services.api.datasets import Datasets
+from maskloom.services.api.events import Events
 from maskloom.services.api.frame import Frame
 from maskloom.services.api.health import Health
+from maskloom.services.api.metrics import Metrics
 from maskloom.services.api.people import People
+from maskloom.services.api.pictures import Pictures
 from maskloom.services.api.problems import RESPONSES, answer_with_problems
 from maskloom.services.api.runs import Runs
 from maskloom.services.console.pages import Console
@@ -31,7 +34,7 @@ def create_app(platform: Platform) -> FastAPI:
     )
     app.state.platform = platform
     api = APIRouter(prefix=PREFIX, responses=RESPONSES)
-    for part in (People, Administration, AuditTrail, Datasets, Runs):
+    for part in (People, Administration, AuditTrail, Datasets, Pictures, Runs, Events):
         api.include_router(part(platform).router())
     app.include_router(api)
     app.include_router(Health(platform).router())
@@ -39,5 +42,7 @@ def create_app(platform: Platform) -> FastAPI:
     app.include_router(console.router())
     answer_with_problems(app, console.problem)
     app.add_middleware(Bodies)
-    app.add_middleware(Frame)
+    metrics = Metrics(platform)
+    app.include_router(metrics.router())
+    app.add_middleware(Frame, seen=metrics.seen, prefix=PREFIX)
     return app

@@ -11,10 +11,11 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import labels, slices
 from maskloom.platform.errors import UnknownName
 from maskloom.platform.facts import LabelKind, Slice, Split
+from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
 from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
 
-_PLACE: TypeAdapter[tuple[str, int, str]] = TypeAdapter(tuple[str, int, str])
+SLICE_PLACE: TypeAdapter[tuple[str, int, str]] = TypeAdapter(tuple[str, int, str])
 
 
 class DatasetView(BaseModel):
@@ -65,6 +66,7 @@ class Datasets:
     """Answers below /datasets."""
 
     def __init__(self, platform: Platform) -> None:
+        self._platform = platform
         self._transaction = platform.database.transaction
 
     def router(self) -> APIRouter:
@@ -101,29 +103,23 @@ class Datasets:
     ) -> Page[SliceView]:
         """The slices of a split by volume and position."""
         caller.must_be(Role.VIEWER, dataset)
-        after = place_of(cursor, _PLACE)
+        after = place_of(cursor, SLICE_PLACE)
         found = self._transaction(lambda c: slices.page(c, dataset, split, after, limit))
         last = found[-1] if len(found) == limit else None
         return Page(
             items=[_slice(one) for one in found],
-            next=cursor_of((last.volume, last.position, last.digest)) if last else "",
+            next=cursor_of(place_of_slice(last)) if last else "",
         )
 
     def slice(self, dataset: str, digest: str, caller: Signed) -> SliceView:
         """A slice."""
-        caller.must_be(Role.VIEWER, dataset)
-        return _slice(self._transaction(lambda c: _find(c, dataset, digest)))
+        return _slice(slice_seen(self._platform, caller, dataset, digest))
 
     def labels(self, dataset: str, digest: str, caller: Signed) -> Page[LabelView]:
         """Every mask that a slice ever had, oldest first."""
-        caller.must_be(Role.VIEWER, dataset)
-
-        def look(connection: Connection) -> list[LabelView]:
-            _find(connection, dataset, digest)
-            found = labels.of_slice(connection, dataset, digest)
-            return [LabelView.model_validate(one, from_attributes=True) for one in found]
-
-        return Page(items=self._transaction(look))
+        slice_seen(self._platform, caller, dataset, digest)
+        found = self._transaction(lambda c: labels.of_slice(c, dataset, digest))
+        return Page(items=[LabelView.model_validate(one, from_attributes=True) for one in found])
 
     def quarantine(self, dataset: str, caller: Signed) -> Page[QuarantinedView]:
         """The files that were set aside when they came, oldest first."""
@@ -139,8 +135,15 @@ def _view(connection: Connection, name: str, role: Role | None) -> DatasetView:
     )
 
 
-def _find(connection: Connection, dataset: str, digest: str) -> Slice:
-    found = slices.by_digest(connection, dataset, [digest])
+def place_of_slice(one: Slice) -> tuple[str, int, str]:
+    """Where a slice stands in lists of its split."""
+    return one.volume, one.position, one.digest
+
+
+def slice_seen(platform: Platform, caller: Caller, dataset: str, digest: str) -> Slice:
+    """A slice of a data set. Raises UnknownName where there is none, or the caller does not see the data set."""
+    caller.must_be(Role.VIEWER, dataset)
+    found = platform.database.transaction(lambda c: slices.by_digest(c, dataset, [digest]))
     if digest not in found:
         raise UnknownName(
             f"data set {dataset!r} has no slice {digest[:64]!r}",

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import time
 import uuid
+from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from maskloom.services.logs import naming
+
 REQUEST_ID = "X-Request-Id"
+_FAILED = 500
+"""What an answer that never began will have been."""
+_log = logging.getLogger(__name__)
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -20,10 +28,15 @@ _HEADERS = {
 
 
 class Frame:
-    """ASGI middleware around the whole application."""
+    """ASGI middleware around the whole application.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `seen` is told of each request: method, route, status, seconds. `prefix` is that of the API's routes.
+    """
+
+    def __init__(self, app: ASGIApp, seen: Callable[[str, str, int, float], None], prefix: str) -> None:
         self._app = app
+        self._prefix = prefix
+        self._seen = seen
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -32,8 +45,12 @@ class Frame:
         request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
 
+        began, status = time.perf_counter(), 0
+
         async def framed(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID] = request_id
                 for name, value in _HEADERS.items():
@@ -42,4 +59,16 @@ class Frame:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, framed)
+        with naming(request_id):
+            try:
+                await self._app(scope, receive, framed)
+            finally:
+                self._tell(scope, status, time.perf_counter() - began)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        # The route and not the path: names of data sets and slices belong in no log.
+        route = getattr(scope.get("route"), "path", "unknown")
+        if scope["path"].startswith(self._prefix):  # which the path of a route in a router is without
+            route = self._prefix + route
+        self._seen(scope["method"], route, status or _FAILED, seconds)
+        _log.info("%s %s %d in %.0f ms", scope["method"], route, status or _FAILED, seconds * 1000)

@@ -25,6 +25,11 @@ def who(
     _described_cookie: Annotated[str | None, Security(_COOKIE_SCHEME)],
     _described_token: Annotated[object | None, Security(_TOKEN_SCHEME)],
 ) -> Caller:
+    """The caller of a request, as `who_asks` has it; the others describe how they come in."""
+    return who_asks(request)
+
+
+def who_asks(request: Request) -> Caller:
     """The caller of a request. Raises NotSignedIn, and NotAllowed for a change that another site's page may have sent."""
     platform: Platform = request.app.state.platform
     scheme, _, text = request.headers.get("authorization", "").partition(" ")

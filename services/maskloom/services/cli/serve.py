@@ -38,16 +38,15 @@ def serve(
     Runs take turns where more are queued than go on at a time. What a stopped or killed one was at, another one, or the
     next, goes on with.
     """
-    import logging
     import sys
 
     from maskloom.platform.bootstrap import open_platform
     from maskloom.platform.settings import host_and_port
+    from maskloom.services.logs import write_log
     from maskloom.services.scheduler.scheduler import Scheduler
 
     host, port = host_and_port(listen, "--listen")
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s")
-    logging.getLogger("maskloom").setLevel(logging.INFO)
+    write_log(sys.stderr)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

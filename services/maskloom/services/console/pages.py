@@ -10,14 +10,18 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from sqlalchemy import Connection
 
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import runs, slices
+from maskloom.platform.catalog import labels, runs, slices
+from maskloom.platform.facts import LabelVersion, Slice, Split
 from maskloom.services.access import signing_in
 from maskloom.services.access.caller import Caller
 from maskloom.services.access.signing_in import NotSignedIn
+from maskloom.services.api.datasets import SLICE_PLACE, place_of_slice, slice_seen
 from maskloom.services.api.gate import COOKIE, of_browser
+from maskloom.services.api.paging import Cursor, cursor_of, place_of
 from maskloom.services.api.problems import Problem
 from maskloom.services.api.runs import run_seen
 from maskloom.services.console.story import story_of
@@ -28,10 +32,11 @@ _HERE = files("maskloom.services.console") / "static"
 _FILES = {
     # Nothing is loaded from elsewhere: this package has carried the script to us.
     "htmx.js": files("django_htmx") / "static" / "django_htmx" / "htmx-2.min.js",
-    **{name: _HERE / name for name in ("console.css", "console.js", "mark.svg")},
+    **{name: _HERE / name for name in ("console.css", "console.js", "slices.js", "mark.svg")},
 }
 _FRESH = {"Cache-Control": "public, max-age=300"}
 _MOST_RUNS = 50
+_GALLERY = 60
 
 
 def visitor(request: Request) -> Caller:
@@ -67,6 +72,8 @@ class Console:
         router.add_api_route("/", self.runs, methods=["GET"])
         router.add_api_route("/runs/{run}", self.run, methods=["GET"])
         router.add_api_route("/datasets", self.datasets, methods=["GET"])
+        router.add_api_route("/datasets/{dataset}", self.gallery, methods=["GET"])
+        router.add_api_route("/datasets/{dataset}/slices/{digest}", self.slice, methods=["GET"])
         router.add_api_route("/static/{name}", self.file, methods=["GET"])
         return router
 
@@ -103,6 +110,50 @@ class Console:
             lambda c: {name: slices.counts(c, name) for name in visitor.visible()}
         )
         return self._page("datasets.html.j2", request, visitor, counts=counts, role_on=visitor.role_on)
+
+    def gallery(
+        self,
+        request: Request,
+        dataset: str,
+        visitor: Visitor,
+        split: Split = Split.LABELLED,
+        cursor: Cursor = "",
+    ) -> HTMLResponse:
+        """The slices of a data set with the masks that count, a split at a time."""
+        visitor.must_be(Role.VIEWER, dataset)
+        after = place_of(cursor, SLICE_PLACE)
+
+        def look(connection: Connection) -> tuple[list[Slice], dict[str, LabelVersion], dict[Split, int]]:
+            found = slices.page(connection, dataset, split, after, _GALLERY)
+            drawn = labels.strongest(connection, dataset, [one.digest for one in found])
+            return found, drawn, slices.counts(connection, dataset)
+
+        found, drawn, counts = self._platform.database.transaction(look)
+        return self._page(
+            "gallery.html.j2",
+            request,
+            visitor,
+            dataset=dataset,
+            split=split,
+            counts=counts,
+            slices=found,
+            labels=drawn,
+            first=not cursor,
+            next=cursor_of(place_of_slice(found[-1])) if len(found) == _GALLERY else "",
+        )
+
+    def slice(self, request: Request, dataset: str, digest: str, visitor: Visitor) -> HTMLResponse:
+        """A slice with every mask that it ever had."""
+        found = slice_seen(self._platform, visitor, dataset, digest)
+
+        def look(connection: Connection) -> tuple[list[LabelVersion], tuple[str | None, str | None]]:
+            return labels.of_slice(connection, dataset, digest), slices.neighbours(connection, found)
+
+        history, (before, after) = self._platform.database.transaction(look)
+        history.sort(key=lambda label: label.kind.precedence)  # the one that counts is the last
+        return self._page(
+            "slice.html.j2", request, visitor, slice=found, history=history[::-1], before=before, after=after
+        )
 
     def problem(self, problem: Problem) -> HTMLResponse:
         """What is shown in place of a page that cannot be."""
