@@ -17,7 +17,7 @@ from maskloom.services.api.people import People
 from maskloom.services.api.pictures import Pictures
 from maskloom.services.api.problems import RESPONSES, answer_with_problems
 from maskloom.services.api.runs import Runs
-from maskloom.services.console.pages import Console
+from maskloom.services.console.console import Console
 
 PREFIX = "/api/v1"
 

@@ -1,0 +1,59 @@
+"""All pages, put together: one module for each kind of thing that they show."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from mimetypes import guess_type
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import HTMLResponse, Response
+
+from maskloom.platform.bootstrap import Platform
+from maskloom.services.api.problems import Problem
+from maskloom.services.console.dataset_pages import DatasetPages
+from maskloom.services.console.page import Pages, page_router
+from maskloom.services.console.run_pages import RunPages
+
+_FILES = {
+    # Nothing is loaded from elsewhere: this package has carried the script to us.
+    "htmx.js": files("django_htmx") / "static" / "django_htmx" / "htmx-2.min.js",
+    **{file.name: file for file in (files("maskloom.services.console") / "static").iterdir()},
+}
+_FRESH = {"Cache-Control": "public, max-age=300"}
+
+
+class Console:
+    """Answers with pages."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._pages = Pages()
+        self._parts = [part(platform, self._pages) for part in (RunPages, DatasetPages)]
+
+    def router(self) -> APIRouter:
+        router = page_router()
+        router.add_api_route("/welcome", self.welcome, methods=["GET"])
+        router.add_api_route("/sign-in", self.sign_in, methods=["GET"])
+        router.add_api_route("/static/{name}", self.file, methods=["GET"])
+        for part in self._parts:
+            router.include_router(part.router())
+        return router
+
+    def welcome(self) -> HTMLResponse:
+        """Where an invitation's link leads: what makes it one is after its #, which only the page's script sees."""
+        return self._pages.show("welcome.html.j2")
+
+    def sign_in(self) -> HTMLResponse:
+        """Where people sign in."""
+        return self._pages.show("sign_in.html.j2")
+
+    def problem(self, problem: Problem) -> HTMLResponse:
+        """What is shown in place of a page that cannot be."""
+        page = self._pages.show("problem.html.j2", problem=problem)
+        page.status_code = problem.status
+        return page
+
+    def file(self, name: str) -> Response:
+        """A script, a style or a picture that pages have."""
+        if name not in _FILES:
+            raise HTTPException(404, "there is no such file")
+        return Response(_FILES[name].read_bytes(), headers=_FRESH, media_type=guess_type(name)[0])

@@ -1,0 +1,49 @@
+"""Pages of runs."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from maskloom.platform.account_facts import Role
+from maskloom.platform.bootstrap import Platform
+from maskloom.platform.catalog import runs
+from maskloom.services.api.runs import run_seen
+from maskloom.services.console.page import Pages, Visitor, page_router
+from maskloom.services.console.story import story_of
+from maskloom.services.records import run_record
+
+_MOST_RUNS = 50
+
+
+class RunPages:
+    """Shows runs."""
+
+    def __init__(self, platform: Platform, pages: Pages) -> None:
+        self._platform = platform
+        self._pages = pages
+
+    def router(self) -> APIRouter:
+        router = page_router()
+        router.add_api_route("/", self.every, methods=["GET"])
+        router.add_api_route("/runs/{run}", self.one, methods=["GET"])
+        return router
+
+    def every(self, request: Request, visitor: Visitor) -> HTMLResponse:
+        """The newest runs."""
+        found = self._platform.database.transaction(
+            lambda c: runs.page(c, visitor.visible(), None, _MOST_RUNS)
+        )
+        return self._pages.show("runs.html.j2", request, visitor, runs=found)
+
+    def one(self, request: Request, run: str, visitor: Visitor) -> HTMLResponse:
+        """A run: how far it is, what it has done, and how good its network is."""
+        found = run_seen(self._platform, visitor, run, Role.VIEWER)
+        return self._pages.show(
+            "run.html.j2",
+            request,
+            visitor,
+            run=run_record(self._platform, found),
+            story=story_of(self._platform, found),
+            may_change=visitor.role_on(found.dataset) in {Role.LEAD, Role.ADMIN},
+        )
