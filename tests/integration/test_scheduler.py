@@ -6,12 +6,18 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from maskloom.pipelines import drive
+from maskloom.platform.bootstrap import Platform, open_platform
+from maskloom.platform.catalog import runs
+from maskloom.platform.settings import Settings
+from maskloom.services.records import run_record
 from support.chest import ingest_chest
 from support.commands import Shell, wait_until
 from support.folder_reader import FolderReader
@@ -21,18 +27,26 @@ RUN = ("run", "semi-inf-net-quick", "--dataset", "chest", "--set", "sampler.grou
 QUEUED = (*RUN, "--queue", "normal")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home(Shell):
+    """Commands, and the catalog they work on: to ask a command how a run stands, again and again, would take all the CPU."""
+
+    platform: Platform
+
+
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
+def shell(tmp_path: Path) -> Iterator[Home]:
     """A home with 6 slices with expert masks and 12 without: two rounds."""
     home = short_folder()
-    shell = Shell(home=home, tiny=True)
-    ingest_chest(shell, tmp_path)
-    yield shell
+    with open_platform(Settings(home=home)) as platform:
+        shell = Home(home=home, tiny=True, platform=platform)
+        ingest_chest(shell, tmp_path)
+        yield shell
     remove_home(home)
 
 
 @contextmanager
-def serving(shell: Shell, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+def serving(shell: Home, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """A scheduler, that is asked to end, and ends well, where the test has not killed it."""
     process = shell.start("serve", "--role", "scheduler", "--role", "bridge", *arguments, **environment)
     try:
@@ -45,21 +59,21 @@ def serving(shell: Shell, *arguments: str, **environment: str) -> Iterator[subpr
         process.communicate()
 
 
-def queue(shell: Shell, *settings: str) -> str:
+def queue(shell: Home, *settings: str) -> str:
     said = shell(*QUEUED, *settings)
     assert said.code == 0, said.err
     return str(said.json["run"])
 
 
-def record(shell: Shell, run: str) -> dict[str, Any]:
-    return dict(shell("show", run, "--json").json)
+def record(shell: Home, run: str) -> dict[str, Any]:
+    return run_record(shell.platform, drive.find(shell.platform, run))
 
 
-def status(shell: Shell, run: str) -> str:
+def status(shell: Home, run: str) -> str:
     return str(record(shell, run)["status"])
 
 
-def driver(shell: Shell, run: str) -> psutil.Process:
+def driver(shell: Home, run: str) -> psutil.Process:
     """The process that drives the run, once it does."""
     found: list[int] = []
 
@@ -86,7 +100,7 @@ def until_gone(process: psutil.Process) -> None:
     wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
 
 
-def test_queued_runs_are_driven_to_their_ends(shell: Shell) -> None:
+def test_queued_runs_are_driven_to_their_ends(shell: Home) -> None:
     undisturbed = shell(*RUN, "--seed", "7").json
     first, second = queue(shell), queue(shell, "--seed", "1")
     assert [status(shell, run) for run in (first, second)] == ["queued", "queued"]
@@ -100,7 +114,7 @@ def test_queued_runs_are_driven_to_their_ends(shell: Shell) -> None:
     assert status(shell, first) == "finished", "queued again, it stays so"
 
 
-def test_another_scheduler_goes_on_with_the_runs_of_a_killed_one(shell: Shell) -> None:
+def test_another_scheduler_goes_on_with_the_runs_of_a_killed_one(shell: Home) -> None:
     run = queue(shell)
     with serving(shell, TINY_HOLD="train") as first:
         orphan = driver(shell, run)
@@ -114,7 +128,7 @@ def test_another_scheduler_goes_on_with_the_runs_of_a_killed_one(shell: Shell) -
     assert record(shell, run)["errors"] == []
 
 
-def test_one_run_has_one_driver_whatever_number_of_schedulers(shell: Shell) -> None:
+def test_one_run_has_one_driver_whatever_number_of_schedulers(shell: Home) -> None:
     run = queue(shell)
     with serving(shell, "--runs", "2", TINY_HOLD="train"), serving(shell, "--runs", "2", TINY_HOLD="train"):
         only = driver(shell, run)
@@ -124,7 +138,7 @@ def test_one_run_has_one_driver_whatever_number_of_schedulers(shell: Shell) -> N
         assert len(drivers_of(run)) == 1
 
 
-def test_a_paused_run_makes_room_and_goes_on_when_it_is_queued_again(shell: Shell) -> None:
+def test_a_paused_run_makes_room_and_goes_on_when_it_is_queued_again(shell: Home) -> None:
     first = queue(shell)
     with serving(shell, TINY_HOLD="label"):
         held = driver(shell, first)
@@ -140,7 +154,7 @@ def test_a_paused_run_makes_room_and_goes_on_when_it_is_queued_again(shell: Shel
         assert status(shell, second) == "cancelled"
 
 
-def test_a_driver_that_dies_is_replaced_but_not_for_ever(shell: Shell) -> None:
+def test_a_driver_that_dies_is_replaced_but_not_for_ever(shell: Home) -> None:
     run = queue(shell)
     with serving(shell, TINY_HOLD="label"):
         pids = set()
@@ -158,7 +172,20 @@ def test_a_driver_that_dies_is_replaced_but_not_for_ever(shell: Shell) -> None:
         wait_until(lambda: status(shell, run) == "finished")
 
 
-def test_a_scheduler_that_is_stopped_gives_its_runs_back(shell: Shell) -> None:
+def test_a_run_that_does_not_move_is_said_and_its_driver_replaced_but_not_for_ever(shell: Home) -> None:
+    run = queue(shell)
+    with serving(shell, "--timeout", "6", TINY_HOLD="label"):
+        first = driver(shell, run)
+        wait_until(lambda: record(shell, run)["still_s"] is not None)
+        until_gone(first)
+        assert driver(shell, run).pid != first.pid
+        wait_until(lambda: status(shell, run) == "failed")
+    events = shell.platform.database.transaction(lambda c: runs.events(c, run))
+    assert [(kind, detail["stuck"]) for kind, detail, _ in events if kind == "died"] == [("died", True)] * 2
+    assert "the last one was killed because nothing moved" in events[-1][1]["error"]
+
+
+def test_a_scheduler_that_is_stopped_gives_its_runs_back(shell: Home) -> None:
     run = queue(shell)
     with serving(shell, TINY_HOLD="train"):
         held = driver(shell, run)
@@ -168,7 +195,7 @@ def test_a_scheduler_that_is_stopped_gives_its_runs_back(shell: Shell) -> None:
         wait_until(lambda: status(shell, run) == "finished")
 
 
-def test_a_run_that_waits_for_readers_holds_nothing_and_goes_on_when_they_are_done(shell: Shell) -> None:
+def test_a_run_that_waits_for_readers_holds_nothing_and_goes_on_when_they_are_done(shell: Home) -> None:
     run = queue(shell, "--review", "required")
     with serving(shell):
         wait_until(lambda: status(shell, run) == "waiting")
@@ -182,7 +209,7 @@ def test_a_run_that_waits_for_readers_holds_nothing_and_goes_on_when_they_are_do
         wait_until(lambda: status(shell, run) == "finished")
 
 
-def test_a_run_is_driven_in_the_background_or_queued_but_not_both(shell: Shell) -> None:
+def test_a_run_is_driven_in_the_background_or_queued_but_not_both(shell: Home) -> None:
     said = shell(*QUEUED, "--detach")
     assert said.code == 2
     assert "choose one" in said.err

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar
 
+from opentelemetry.trace import StatusCode
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
@@ -29,6 +30,7 @@ from maskloom.platform.errors import CatalogUnavailable, LeaseLost, SettingsErro
 from maskloom.platform.facts import Fact
 from maskloom.platform.fingerprint import fingerprint, plain
 from maskloom.platform.run_facts import Run
+from maskloom.platform.telemetry import span
 
 T = TypeVar("T")
 
@@ -129,7 +131,8 @@ class Flow:
 
     def _run_and_commit(self, step: Step[T], key: str, claim: _Claim, asked: float) -> Any:
         failpoints.reach("leased", step.kind)
-        with self._keeper.keeping(claim.lease):
+        traced = span(step.kind, {"maskloom.run": self._run.id, "maskloom.step": key})
+        with self._keeper.keeping(claim.lease), traced as current:
             try:
                 self._work.observer.started(step.kind, self.round)
                 outcome = step.run(self._work.on(claim.lease, step.kind, self.round))
@@ -145,6 +148,7 @@ class Flow:
                 self._database.transaction(lambda connection: leases.release(connection, claim.lease))
                 raise
             except Exception as error:
+                current.set_status(StatusCode.ERROR)
                 self._record_failure(claim, error)
                 if isinstance(error, ModelError):  # a recipe names what is not to be had
                     raise SettingsError(str(error)) from error

@@ -38,6 +38,7 @@ def _record(connection: Connection, run: Run) -> dict[str, Any]:
     taken, seconds = steps.totals(connection, run.id)
     final = runs.final_checkpoint(connection, run.id)
     held = leases.current(connection, runs.lease_name(run.id))
+    claimed = leases.current(connection, runs.claim_name(run.id))
     evaluations = steps.evaluations_of(connection, run.id)
     return {
         "run": run.id,
@@ -67,6 +68,7 @@ def _record(connection: Connection, run: Run) -> dict[str, Any]:
             for one in evaluations
         ],
         "driver": {"host": held[0].host, "pid": held[0].pid, "doing": held[1]} if held else None,
+        "still_s": claimed[1].get("still_s") if claimed else None,
         "errors": steps.errors_of(connection, run.id),
     }
 

@@ -40,6 +40,23 @@ def lease_name(run: str) -> str:
     return f"run/{run}"
 
 
+def claim_name(run: str) -> str:
+    """The lease that the scheduler of `run` holds while it has a driver for it; it notes `still_s` when nothing moves."""
+    return f"claim/{run}"
+
+
+def doing(connection: Connection, names: list[str]) -> dict[str, str]:
+    """For each of these runs, what changes whenever it moves: its steps taken, and what its driver notes."""
+    rows = connection.execute(
+        text(
+            "select r.run, (select count(*) from run_steps s where s.run = r.run) as taken, l.epoch, l.note::text as note "
+            "from unnest(cast(:names as text[])) as r(run) left join leases l on l.name = 'run/' || r.run"
+        ),
+        {"names": names},
+    )
+    return {row.run: f"{row.taken} {row.epoch} {row.note}" for row in rows}
+
+
 def add(connection: Connection, run: Run) -> None:
     """Insert a run unless it exists."""
     row = asdict(run) | {"labelled": run.labelled.digest, "pool": run.pool.digest, "at": run.created_at}

@@ -31,6 +31,8 @@ def create_app(platform: Platform) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
+        # Its own spans have the paths of requests, which name data sets; `frame.py` traces them by their routes.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.platform = platform
     api = APIRouter(prefix=PREFIX, responses=RESPONSES)

@@ -7,9 +7,11 @@ import time
 import uuid
 from collections.abc import Callable
 
+from opentelemetry.trace import Span, SpanKind, StatusCode
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from maskloom.platform.telemetry import span
 from maskloom.services.logs import naming
 
 REQUEST_ID = "X-Request-Id"
@@ -43,8 +45,6 @@ class Frame:
             await self._app(scope, receive, send)
             return
         request_id = uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
-
         began, status = time.perf_counter(), 0
 
         async def framed(message: Message) -> None:
@@ -59,16 +59,26 @@ class Frame:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        with naming(request_id):
+        asked = {"http.request.method": scope["method"], "maskloom.request": request_id}
+        traced = span(scope["method"], asked, SpanKind.SERVER, _headers_of(scope))
+        with naming(request_id), traced as current:
             try:
                 await self._app(scope, receive, framed)
             finally:
-                self._tell(scope, status, time.perf_counter() - began)
+                self._tell(scope, current, status or _FAILED, time.perf_counter() - began)
 
-    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+    def _tell(self, scope: Scope, current: Span, status: int, seconds: float) -> None:
         # The route and not the path: names of data sets and slices belong in no log.
         route = getattr(scope.get("route"), "path", "unknown")
         if scope["path"].startswith(self._prefix):  # which the path of a route in a router is without
             route = self._prefix + route
-        self._seen(scope["method"], route, status or _FAILED, seconds)
-        _log.info("%s %s %d in %.0f ms", scope["method"], route, status or _FAILED, seconds * 1000)
+        self._seen(scope["method"], route, status, seconds)
+        current.update_name(f"{scope['method']} {route}")
+        current.set_attributes({"http.route": route, "http.response.status_code": status})
+        if status >= _FAILED:
+            current.set_status(StatusCode.ERROR)
+        _log.info("%s %s %d in %.0f ms", scope["method"], route, status, seconds * 1000)
+
+
+def _headers_of(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

@@ -64,6 +64,7 @@ def _of_catalog(connection: Connection) -> list[Metric]:
     driven = leases.held(connection, [runs.lease_name(one.run) for one in wanted])
     waits = [one.since_s for one in wanted if runs.lease_name(one.run) not in driven]
     at_work = leases.notes(connection, runs.lease_name(""))
+    claims = leases.notes(connection, runs.claim_name(""))
     return [
         by_status,
         done,
@@ -75,6 +76,11 @@ def _of_catalog(connection: Connection) -> list[Metric]:
             "maskloom_queue_oldest_seconds",
             "How long the first of them has waited.",
             value=max(waits, default=0),
+        ),
+        GaugeMetricFamily(
+            "maskloom_runs_stuck",
+            "Runs whose drivers have made no progress for long.",
+            value=sum("still_s" in note for note in claims),
         ),
         GaugeMetricFamily(
             "maskloom_images_per_second",

@@ -32,6 +32,9 @@ def serve(
         str, typer.Option(metavar="HOST:PORT", help="Where the API answers; port 0 for a free one.")
     ] = _DEFAULT_PLACE,
     runs: Annotated[int, typer.Option(min=1, help="How many runs the scheduler drives at a time.")] = 1,
+    timeout: Annotated[
+        float, typer.Option(min=5, help="After so many seconds without progress a run's driver is replaced.")
+    ] = 3600,
 ) -> None:
     """Serve until it is stopped: the API, queued runs (`run --queue normal`), and their reviews.
 
@@ -42,11 +45,13 @@ def serve(
 
     from maskloom.platform.bootstrap import open_platform
     from maskloom.platform.settings import host_and_port
+    from maskloom.platform.telemetry import send_traces
     from maskloom.services.logs import write_log
     from maskloom.services.scheduler.scheduler import Scheduler
 
     host, port = host_and_port(listen, "--listen")
     write_log(sys.stderr)
+    send_traces("maskloom")
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -58,7 +63,7 @@ def serve(
         if Part.BRIDGE in parts:
             _attend(platform, stack)
         if Part.SCHEDULER in parts:
-            Scheduler(platform, runs).run(ended)
+            Scheduler(platform, runs, timeout).run(ended)
         ended.wait()
 
 

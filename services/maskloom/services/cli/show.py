@@ -81,10 +81,13 @@ def _tell_run(console: Console, record: dict[str, Any]) -> None:
 
 
 def _status(record: dict[str, Any]) -> str:
-    driver = record["driver"]
-    return (
+    from maskloom.services.words import duration
+
+    driver, still_s = record["driver"], record["still_s"]
+    said = (
         f"{record['status']}, by process {driver['pid']} on {driver['host']}" if driver else record["status"]
     )
+    return f"{said}; nothing has moved for {duration(still_s)}" if still_s else said
 
 
 def _show_slice(platform: Platform, run: Run, name: str, *, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from maskloom.pipelines.stopping import Stop, stopping_on_signals
 from maskloom.pipelines.work import Progress, Waiting
 from maskloom.platform.bootstrap import open_platform
 from maskloom.platform.errors import MaskloomError
+from maskloom.platform.telemetry import send_traces
 
 _ORPHAN_S = 10.0
 """So long has a driver without a scheduler to save what it has."""
@@ -24,6 +25,7 @@ _ORPHAN_S = 10.0
 
 def main(run_id: str, workers: int) -> int:
     """Drive the run; the exit code."""
+    send_traces("maskloom-driver")
     stop = Stop()
     threading.Thread(target=_end_with_the_scheduler, name="scheduler watch", daemon=True).start()
     try:

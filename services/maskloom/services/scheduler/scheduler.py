@@ -28,6 +28,10 @@ _OBEY_S = 20.0
 """A driver that nobody wants any more, or that is to give way, is killed when it has not ended after so long."""
 _TRY_AGAIN_S = 60.0
 """The longest pause between two tries where a driver ends for want of something that may come back."""
+TIMEOUT_S = 3600.0
+"""A driver that makes no progress for so long is killed, and its run goes on with another one."""
+_STILL_OF_TIMEOUT = 1 / 6
+"""After this share of the time-out it is said that nothing moves."""
 _ENDED_WELL = {0, 130}  # finished, waiting, stopped
 _LATER = 75  # EX_TEMPFAIL: the error's own word for "try again"
 _log = logging.getLogger(__name__)
@@ -35,21 +39,35 @@ _log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class _Driven:
-    """A run with its driver, and what holds our claim on it. `stopping_since`: when it was asked to end."""
+    """A run with its driver, and what holds our claim on it.
+
+    `stopping_since`: when it was asked to end; `seen`: what it was at when last looked at, and since when.
+    """
 
     wanted: Wanted
     process: subprocess.Popen[bytes]
+    lease: leases.Lease
     claim: ExitStack
     began: float = field(default_factory=time.monotonic)
     stopping_since: float | None = None
+    seen: tuple[object, float] | None = None
+    still_s: float = 0.0
+
+    def look_at(self, doing: object) -> None:
+        """`doing`: another value whenever the run has moved."""
+        now = time.monotonic()
+        if self.seen is None or self.seen[0] != doing:
+            self.seen = doing, now
+        self.still_s = now - self.seen[1]
 
 
 class Scheduler:
     """One of the schedulers of a catalog, with room for `places` runs at a time."""
 
-    def __init__(self, platform: Platform, places: int) -> None:
+    def __init__(self, platform: Platform, places: int, timeout_s: float = TIMEOUT_S) -> None:
         self._platform = platform
         self._places = places
+        self._timeout_s = timeout_s
         self._driven: dict[str, _Driven] = {}
         self._tries: dict[str, tuple[int, float]] = {}
         """Of runs whose driver ended for want of something: how often in a row, and when to try again."""
@@ -84,6 +102,7 @@ class Scheduler:
             if run not in by_run:
                 self._ask_to_end(one)
         self._kill_the_deaf()
+        self._see_who_is_still()
         decision = decide(*self._as_turns(wanted, driven_elsewhere), last_turns, self._places)
         for run in decision.give_way:
             self._ask_to_end(self._driven[run])
@@ -93,7 +112,7 @@ class Scheduler:
     def _look(self, connection: Connection) -> tuple[list[Wanted], dict[str, float], set[str]]:
         wanted = tickets.wanted(connection)
         names = {runs.lease_name(one.run): one.run for one in wanted} | {
-            _claim(one.run): one.run for one in wanted
+            runs.claim_name(one.run): one.run for one in wanted
         }
         held = leases.held(connection, list(names))
         elsewhere = {names[name] for name in held} - set(self._driven)
@@ -118,7 +137,7 @@ class Scheduler:
 
     def _start(self, wanted: Wanted, keeper: LeaseKeeper) -> None:
         lease = self._platform.database.transaction(
-            lambda c: leases.acquire(c, _claim(wanted.run), self._holder)
+            lambda c: leases.acquire(c, runs.claim_name(wanted.run), self._holder)
         )
         if not isinstance(lease, leases.Lease):
             return  # another scheduler was quicker
@@ -138,7 +157,7 @@ class Scheduler:
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
             )
-        self._driven[wanted.run] = _Driven(wanted=wanted, process=process, claim=claim)
+        self._driven[wanted.run] = _Driven(wanted=wanted, process=process, lease=lease, claim=claim)
         _log.info("run %s: driven by process %d for %s", wanted.run, process.pid, wanted.ticket.owner)
 
     def _ask_to_end(self, one: _Driven) -> None:
@@ -150,6 +169,31 @@ class Scheduler:
         for one in self._driven.values():
             if one.stopping_since is not None and time.monotonic() > one.stopping_since + _OBEY_S:
                 one.process.kill()
+
+    def _see_who_is_still(self) -> None:
+        """Say which runs make no progress, and kill the drivers of those that have not for too long."""
+
+        def look(connection: Connection) -> None:
+            doing = runs.doing(connection, list(self._driven))
+            for run, one in self._driven.items():
+                before_s = one.still_s
+                one.look_at(doing.get(run))
+                said = self._timeout_s * _STILL_OF_TIMEOUT
+                if one.still_s > said:
+                    leases.note(connection, one.lease, {"still_s": round(one.still_s)})
+                elif before_s > said:
+                    leases.note(connection, one.lease, {})
+                if before_s <= said < one.still_s:
+                    _log.warning("run %s makes no progress: nothing has moved for %.0f s", run, one.still_s)
+
+        self._platform.database.transaction(look)
+        for run, one in self._driven.items():
+            if one.still_s > self._timeout_s and one.stopping_since is None and one.process.poll() is None:
+                _log.error(
+                    "run %s: its driver is killed, since nothing has moved for %.0f s", run, one.still_s
+                )
+                one.process.kill()
+                one.process.wait()
 
     def _see_who_ended(self) -> None:
         for run, one in list(self._driven.items()):
@@ -164,7 +208,10 @@ class Scheduler:
             self._tries[run] = tries + 1, time.monotonic() + min(2.0**tries, _TRY_AGAIN_S)
         else:
             self._tries.pop(run, None)
-            self._platform.database.transaction(lambda c: _settle(c, one.wanted, code, asked=asked))
+            stuck = one.still_s > self._timeout_s
+            self._platform.database.transaction(
+                lambda c: _settle(c, one.wanted, code, asked=asked, stuck=stuck)
+            )
         if one.process.stdin is not None:
             one.process.stdin.close()
         one.claim.close()
@@ -180,7 +227,7 @@ class Scheduler:
             time.sleep(0.05)
 
 
-def _settle(connection: Connection, wanted: Wanted, code: int, *, asked: bool) -> None:
+def _settle(connection: Connection, wanted: Wanted, code: int, *, asked: bool, stuck: bool) -> None:
     """Record what the driver could not: that its run waits for its next turn, or that it died."""
     last = runs.last_event(connection, wanted.run)
     if last is None or last[0] != "started":
@@ -188,11 +235,8 @@ def _settle(connection: Connection, wanted: Wanted, code: int, *, asked: bool) -
     if asked or code in _ENDED_WELL:
         tickets.add(connection, wanted.run, wanted.ticket)
     elif wanted.deaths + 1 < MAX_DEATHS:
-        runs.add_event(connection, wanted.run, "died", {"code": code})
+        runs.add_event(connection, wanted.run, "died", {"code": code, "stuck": stuck})
     else:
-        error = f"its driver died {MAX_DEATHS} times without finishing a step, the last time with exit code {code}"
+        how = "was killed because nothing moved" if stuck else f"ended with exit code {code}"
+        error = f"its driver died {MAX_DEATHS} times without finishing a step; the last one {how}"
         runs.add_event(connection, wanted.run, "failed", {"error": error})
-
-
-def _claim(run: str) -> str:
-    return f"claim/{run}"
