@@ -27,18 +27,15 @@ The published evaluation also stretches every map to 0..255, which gives a map w
 
 from __future__ import annotations
 
-import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from monai.metrics.hausdorff_distance import compute_hausdorff_distance
 from numpy.typing import NDArray
 from py_sod_metrics import MAE, Emeasure, Smeasure
 from scipy import ndimage
 
 from maskloom.models.errors import ModelError
+from maskloom.models.overlap import hd95_of
 
 HALF = 128
 """The grey value from which a pixel counts as lesion, "at 0.5"."""
@@ -185,25 +182,6 @@ def _centre(truth: NDArray[np.bool_]) -> tuple[float, float]:
         return 0.0, 0.0
     rows, columns = np.nonzero(truth)
     return float(rows.mean().round()), float(columns.mean().round())
-
-
-def dice_of(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Dice of two masks (H, W); 1 where both are empty."""
-    whole = int(found.sum()) + int(truth.sum())
-    return 2 * int((found & truth).sum()) / whole if whole else 1.0
-
-
-def hd95_of(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """95th percentile Hausdorff distance of two masks (H, W) in pixels; the diagonal where one of them is empty."""
-    if not found.any() and not truth.any():
-        return 0.0
-    if not found.any() or not truth.any():
-        return math.hypot(*truth.shape)
-    pair = (torch.from_numpy(mask[None, None]) for mask in (found, truth))
-    with warnings.catch_warnings():
-        # MONAI 1.6 warns of an argument that MONAI itself passes.
-        warnings.simplefilter("ignore", FutureWarning)
-        return float(compute_hausdorff_distance(*pair, include_background=True, percentile=95))
 
 
 def _count_lesions(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from maskloom.models.metrics import dice_of, hd95_of
+from maskloom.models.overlap import dice_of, hd95_of
 
 Mask = NDArray[np.uint8]
 

@@ -11,19 +11,21 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
-from maskloom.pipelines.live import LivePredictor
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import runs, slices
 from maskloom.services.bridge import keys
 from maskloom.services.bridge.label_studio.tasks import region_of
 from maskloom.services.bridge.server import bodies
+
+if TYPE_CHECKING:
+    from maskloom.pipelines.live import LivePredictor
 
 USER = "maskloom"
 _MOST = 16 << 20
@@ -134,6 +136,9 @@ class Backend:
         if not found:
             raise HTTPException(404, "There is no such run.")
         (run,) = found
+        # It brings torch, and a bridge whose readers ask for no masks never needs it.
+        from maskloom.pipelines.live import LivePredictor  # noqa: PLC0415
+
         classes = self._platform.database.transaction(lambda c: slices.classes(c, run.dataset))
         return _Model(predictor=LivePredictor(self._platform, run), label=classes[0])
 
