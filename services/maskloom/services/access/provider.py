@@ -42,7 +42,8 @@ _SIGNATURES = [
 ]
 """Only those of which the public key is no secret to sign with: no HS256, and never none."""
 _FRESH_S = 3600.0
-_PATIENCE_S = 10.0
+_FAILED_S = 5.0
+_PATIENCE_S = 5.0
 _LEEWAY_S = 60
 """So much may clocks differ."""
 _LONGEST_SUBJECT = 255
@@ -98,7 +99,7 @@ class Provider:
         tokens = self._exchange(code, verifier)
         token = tokens.get("id_token")
         if not isinstance(token, str):
-            raise ProviderUnavailable(f"{self.name} did not say who signed in", hint=_HINT)
+            raise ProviderUnavailable(f"the provider {self.name} did not say who signed in", hint=_HINT)
         claims = self._checked(token, nonce, tokens.get("access_token"))
         names = (claims.get("preferred_username"), claims.get("email"))
         return Identity(
@@ -125,7 +126,7 @@ class Provider:
         if answer.status_code == httpx.codes.BAD_REQUEST and content.get("error") == "invalid_grant":
             raise refused(self.name, "the code is not one any more, or was not meant for this browser")
         if answer.is_error or "error" in content:
-            raise ProviderUnavailable(f"{self.name} refuses maskloom itself", hint=_HINT)
+            raise ProviderUnavailable(f"the provider {self.name} refuses maskloom itself", hint=_HINT)
         return content
 
     def _checked(self, token: str, nonce: str, access_token: object) -> CodeIDToken:
@@ -161,10 +162,12 @@ class Provider:
         try:
             metadata = _Metadata.model_validate(self._json(answer))
         except ValidationError as error:
-            raise ProviderUnavailable(f"{self.name} does not describe itself", hint=_HINT) from error
+            raise ProviderUnavailable(
+                f"the provider {self.name} does not describe itself", hint=_HINT
+            ) from error
         if metadata.issuer != self._issuer:
             raise ProviderUnavailable(
-                f"{self.name} calls itself another than MASKLOOM_OIDC_ISSUER",
+                f"the provider {self.name} calls itself another than MASKLOOM_OIDC_ISSUER",
                 hint="An admin has to write the issuer exactly as the provider does.",
             )
         return metadata
@@ -174,13 +177,15 @@ class Provider:
         try:
             return KeySet.import_key_set(content)
         except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ProviderUnavailable(f"{self.name} has no keys that can be used", hint=_HINT) from error
+            raise ProviderUnavailable(
+                f"the provider {self.name} has no keys that can be used", hint=_HINT
+            ) from error
 
     def _ask(self, method: str, url: str, **content: Any) -> httpx.Response:
         try:
             return httpx.request(method, url, timeout=_PATIENCE_S, **content)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ProviderUnavailable(f"{self.name} does not answer", hint=_HINT) from error
+            raise ProviderUnavailable(f"the provider {self.name} does not answer", hint=_HINT) from error
 
     def _json(self, answer: httpx.Response) -> dict[str, Any]:
         try:
@@ -188,7 +193,7 @@ class Provider:
         except ValueError:
             content = None
         if answer.is_server_error or not isinstance(content, dict):
-            raise ProviderUnavailable(f"{self.name} answers nonsense", hint=_HINT)
+            raise ProviderUnavailable(f"the provider {self.name} answers nonsense", hint=_HINT)
         return content
 
 
@@ -196,23 +201,37 @@ _HINT = "Try again in a while, or sign in with a password. If it stays so, tell 
 
 
 class _Cached(Generic[Kept]):
-    """What `fetch` gives, fetched again after an hour, or when somebody needs it anew."""
+    """What `fetch` gives, fetched again after an hour, or when somebody needs it anew.
+
+    A failure is kept for some seconds: those who wait behind one that waited in vain are told at once.
+    """
 
     def __init__(self, fetch: Callable[[], Kept]) -> None:
         self._fetch = fetch
         self._guard = threading.Lock()
         self._kept: tuple[Kept, float] | None = None
+        self._failed: tuple[ProviderUnavailable, float] | None = None
 
     def get(self, *, anew: bool = False) -> Kept:
         with self._guard:
-            if anew or self._kept is None or time.monotonic() > self._kept[1] + _FRESH_S:
-                self._kept = self._fetch(), time.monotonic()
+            now = time.monotonic()
+            if not anew and self._kept is not None and now < self._kept[1] + _FRESH_S:
+                return self._kept[0]
+            if self._failed is not None and now < self._failed[1] + _FAILED_S:
+                raise self._failed[0]
+            try:
+                self._kept = self._fetch(), now
+            except ProviderUnavailable as error:
+                self._failed = error, time.monotonic()
+                raise
             return self._kept[0]
 
 
 def refused(name: str, reason: str) -> NotSignedIn:
     """What to raise for somebody whom the provider does not vouch for; `reason` holds nothing that they wrote."""
-    return NotSignedIn(f"{name} did not sign you in: {reason}", hint="Begin again at the sign-in page.")
+    return NotSignedIn(
+        f"the provider {name} did not sign you in: {reason}", hint="Begin again at the sign-in page."
+    )
 
 
 def _kind(error: Exception) -> str:
