@@ -3,6 +3,9 @@
 // Accounts, tokens and passwords: what is sent as JSON, and what is shown once.
 const csrf = JSON.parse(document.body.getAttribute("hx-headers") || "{}")["X-CSRF-Token"];
 
+// Not `dataset`: a form's field of that name takes its place.
+const has = (element, name) => element.getAttribute(`data-${name}`);
+
 function say(problem) {
   const said = document.getElementById("said");
   said.textContent = problem ? `${problem.detail}. ${problem.hint}` : "Done.";
@@ -47,15 +50,15 @@ function showOnce(told, whom) {
 }
 
 async function carryOut(source, content) {
-  const told = await send(source.dataset.send, source.dataset.path, content);
+  const told = await send(has(source, "send"), has(source, "path"), content);
   if (!told) return;
-  if (source.dataset.once) showOnce(told, source.dataset.whom ?? content.name);
+  if (has(source, "once")) showOnce(told, has(source, "whom") ?? content.name);
   if (source.tagName === "FORM") source.reset();
   htmx.trigger(document.body, "changed");
 }
 
 document.addEventListener("submit", (event) => {
-  if (!event.target.dataset.send) return;
+  if (!has(event.target, "send")) return;
   event.preventDefault();
   carryOut(event.target, contentOf(event.target));
 });
@@ -63,7 +66,7 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button");
   if (!button) return;
-  if (button.dataset.send) carryOut(button);
+  if (has(button, "send")) carryOut(button);
   if (button.dataset.copy) {
     const text = document.getElementById(button.dataset.copy);
     getSelection().selectAllChildren(text);
