@@ -96,6 +96,7 @@ def test_an_admin_lets_somebody_in_who_then_makes_a_token(
     theirs.get_by_label("For what").fill("figures")
     theirs.get_by_label("On", exact=True).select_option(OPEN)
     theirs.get_by_role("button", name="Make a token").click()
+    expect(theirs.locator("#secret")).to_contain_text("mlm_")
     text = theirs.locator("#secret").text_content()
     bearer = {"Authorization": f"Bearer {text}"}
     assert ask(f"{service.url}{API}/datasets/{OPEN}", **bearer).json["role"] == "viewer"
@@ -156,8 +157,8 @@ def test_an_admin_looks_through_the_trail_verifies_it_and_takes_it_out(
     started.value.save_as(tmp_path / "audit.csv")
     table = list(csv.DictReader(io.StringIO((tmp_path / "audit.csv").read_text())))
     assert [(row["who"], row["action"]) for row in table] == [("lea", "run.resumed")]
-    page.get_by_label("From").fill("2001-01-01")
-    page.get_by_label("To").fill("2001-01-01")
+    page.get_by_label("From", exact=True).fill("2001-01-01")
+    page.get_by_label("To", exact=True).fill("2001-01-01")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_text("No such entry.")).to_be_visible()
 

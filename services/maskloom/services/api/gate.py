@@ -76,17 +76,16 @@ def _of_session(request: Request, platform: Platform) -> Caller | None:
 
 def refuse_other_sites(request: Request) -> None:
     """Raise NotAllowed for what a page of another site has sent, as far as the browser says so."""
-    said = request.headers.get("sec-fetch-site")
-    if said is not None:
-        ours = said in {"same-origin", "none"}
-    else:
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        ours = site in {"same-origin", "none"}
+    elif origin is not None:
         # Of browsers that do not say the first. A proxy may call us by another name than the browser does.
         platform: Platform = request.app.state.platform
-        origin = urlsplit(request.headers.get("origin") or f"//{request.headers.get('host', '')}")
-        ours = origin.netloc in {
-            request.headers.get("host", ""),
-            urlsplit(platform.settings.url or "").netloc,
-        }
+        places = {request.headers.get("host"), urlsplit(platform.settings.url or "").netloc}
+        ours = bool(urlsplit(origin).netloc) and urlsplit(origin).netloc in places
+    else:
+        ours = True
     if not ours:
         raise NotAllowed("a page of another site has sent this", hint="Do it on a page of maskloom.")
 
