@@ -216,7 +216,7 @@ def test_tokens_and_sessions_end(service: Service) -> None:
 
 def test_an_expired_session_lets_nobody_in(service: Service) -> None:
     secret = passwords.new_secret()
-    add = lambda c: credentials.add_session(c, passwords.digest_of(secret), "vera", timedelta(seconds=-1))  # noqa: E731
+    add = lambda c: credentials.add_session(c, passwords.digest_of(secret), "vera", timedelta(seconds=-1), "")  # noqa: E731
     service.platform.database.transaction(add)
     assert ask(f"{service.url}{API}/me", Cookie=f"maskloom_session={secret}").status == 401
 

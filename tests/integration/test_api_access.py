@@ -54,6 +54,7 @@ def contents(service: Service) -> dict[tuple[str, str], Callable[[], Any]]:
     return {
         ("POST", "/session"): lambda: {"account": "vera", "password": PASSWORD},
         ("POST", "/invitation"): lambda: {"secret": invitation(service), "password": PASSWORD},
+        ("PUT", "/me/password"): lambda: {"old": PASSWORD, "new": PASSWORD},
         ("POST", "/tokens"): lambda: {"label": "test", "role": "viewer"},
         ("POST", "/accounts"): lambda: {"name": f"new-{uuid.uuid4().hex[:8]}"},
         ("PUT", "/accounts/{account}"): lambda: {"admin": False, "active": True},

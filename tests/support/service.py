@@ -82,12 +82,12 @@ def post(url: str, path: str, **content: Any) -> Answer:
 
 
 @contextmanager
-def served(server: PostgresServer) -> Iterator[Service]:
+def served(server: PostgresServer, port: int = 0, **settings: str) -> Iterator[Service]:
     home = short_folder()
     database = f"test_{uuid.uuid4().hex}"
     server.execute(f"CREATE DATABASE {database}")
     url = server.url.removesuffix("postgres") + database
-    with open_platform(Settings(home=home, database_url=url)) as platform:
+    with open_platform(Settings(home=home, database_url=url, **settings)) as platform:
         ingest_phantom(platform, home / "labelled", Split.LABELLED, 3, 1)
         digests = list(ingest_phantom(platform, home / "pool", Split.UNLABELLED, 7, 2))
         platform.database.transaction(_closed_dataset)
@@ -95,7 +95,7 @@ def served(server: PostgresServer) -> Iterator[Service]:
         run, _ = drive.create(platform, untrained_recipe(), OPEN, seed=1)
         experts = platform.database.transaction(lambda c: labels.expert_labels(c, OPEN, Split.LABELLED))
         label = next(iter(experts.values())).digest
-        with serving(platform) as base:
+        with serving(platform, port=port) as base:
             yield Service(platform=platform, url=base, run=run, digests=digests, label=label)
     server.execute(f"DROP DATABASE {database} WITH (FORCE)")
     remove_home(home)

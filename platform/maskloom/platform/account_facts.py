@@ -43,7 +43,7 @@ class Token:
     """A program's way in, in the name of an account.
 
     It may do what the account may, but never more than `role`, and only on `dataset` where one is named. `id` is public;
-    the secret is known only to who made it.
+    the secret is known only to who made it. `used_at`: when it last let somebody in, to within some minutes.
     """
 
     id: str
@@ -51,7 +51,39 @@ class Token:
     label: str
     role: Role
     dataset: str | None
+    made_at: datetime
     expires_at: datetime
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A browser in which an account has signed in, from `address`. `here`: it is the one that asks."""
+
+    address: str
+    began_at: datetime
+    expires_at: datetime
+    here: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Somebody as an OpenID Connect provider knows them.
+
+    `subject` is theirs for ever; `names` are what they are called there, and may be somebody else's here.
+    """
+
+    issuer: str
+    subject: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaysIn:
+    """How the owner of an account can sign in: with a password, and with the providers of these issuers."""
+
+    password: bool
+    issuers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,20 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """Which entries somebody looks for: those to which all of it applies.
+
+    `action` is a whole one (`run.started`) or the kind of several (`run`). Times are from `since` on and before `until`.
+    """
+
+    who: str | None = None
+    action: str | None = None
+    dataset: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """The newest entry: how many there are, and its hash."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Self
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -14,6 +16,7 @@ from maskloom.platform.errors import SettingsError
 
 _DRIVERS = {"postgresql", "postgresql+psycopg2"}
 _LAST_PORT = 65535
+_THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
 
 
 class Settings(BaseSettings):
@@ -37,6 +40,16 @@ class Settings(BaseSettings):
     """https://host/path at which Label Studio and its readers' browsers reach maskloom; without it only this machine's do."""
     bridge_listen: str | None = None
     """host:port on which maskloom answers them; without it a free port of 127.0.0.1."""
+    url: str | None = None
+    """https://host at which people reach `maskloom serve`: for links, and for who comes back from where they signed in."""
+    proxies: str = ""
+    """Addresses or networks, with commas, of the proxies whose word on who asks (X-Forwarded-For, -Proto) counts."""
+    oidc_issuer: str | None = None
+    """https://host/path of an OpenID Connect provider with which people may sign in."""
+    oidc_client_id: str | None = None
+    """What that provider calls maskloom."""
+    oidc_client_secret: SecretStr | None = None
+    """What maskloom proves itself with to that provider."""
 
     @field_validator("database_url")
     @classmethod
@@ -56,8 +69,7 @@ class Settings(BaseSettings):
     @field_validator("bridge_url")
     @classmethod
     def _web_address(cls, url: str | None) -> str | None:
-        parts = urlsplit(url or "http://none")
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or "@" in parts.netloc:
+        if not _is_web(urlsplit(url or "http://none")):
             raise SettingsError(
                 "MASKLOOM_BRIDGE_URL is not an address that browsers can open",
                 hint="Write https://host/path, or unset it.",
@@ -70,6 +82,55 @@ class Settings(BaseSettings):
         host_and_port(place or "127.0.0.1:0", "MASKLOOM_BRIDGE_LISTEN")
         return place
 
+    @field_validator("url")
+    @classmethod
+    def _public_address(cls, url: str | None) -> str | None:
+        parts = urlsplit((url or "http://none").rstrip("/"))
+        if not _is_web(parts) or parts.path:
+            raise SettingsError(
+                "MASKLOOM_URL is not an address at which people can reach maskloom",
+                hint="Write https://host, without a path, or unset it.",
+            )
+        return url and url.rstrip("/")
+
+    @field_validator("proxies")
+    @classmethod
+    def _networks(cls, proxies: str) -> str:
+        try:
+            named = [str(ip_network(one.strip())) for one in proxies.split(",") if one.strip()]
+        except ValueError as error:
+            raise SettingsError(
+                f"MASKLOOM_PROXIES has what is no address and no network: {error}",
+                hint="Write 10.0.0.7 or 10.0.0.0/24, several with commas between them.",
+            ) from error
+        return ",".join(named)
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _trustworthy(cls, issuer: str | None) -> str | None:
+        parts = urlsplit(issuer or "https://none")
+        if not _is_web(parts) or (parts.scheme == "http" and parts.hostname not in _THIS_MACHINE):
+            raise SettingsError(
+                "MASKLOOM_OIDC_ISSUER is not the address of an OpenID Connect provider",
+                hint="Write https://host/path as the provider's documents have it, or unset it.",
+            )
+        return issuer
+
+    @model_validator(mode="after")
+    def _whole_provider(self) -> Self:
+        needed = {
+            "MASKLOOM_OIDC_CLIENT_ID": self.oidc_client_id,
+            "MASKLOOM_OIDC_CLIENT_SECRET": self.oidc_client_secret,
+            "MASKLOOM_URL": self.url,
+        }
+        missing = [name for name, value in needed.items() if not value]
+        if self.oidc_issuer and missing:
+            raise SettingsError(
+                f"MASKLOOM_OIDC_ISSUER is set, and {', '.join(missing)} not",
+                hint="Set them as the provider has them, or unset MASKLOOM_OIDC_ISSUER.",
+            )
+        return self
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
@@ -79,6 +140,12 @@ class Settings(BaseSettings):
     def objects(self) -> str:
         """URL of the object store in use."""
         return self.objects_url or (self.home / "objects").as_uri()
+
+
+def _is_web(parts: SplitResult) -> bool:
+    """Whether it is an address that browsers can open, and nothing more than one."""
+    known = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    return known and not parts.query and not parts.fragment and "@" not in parts.netloc
 
 
 def host_and_port(place: str, name: str) -> tuple[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
@@ -29,13 +30,22 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def as_csv(connection: Connection) -> tuple[int, bytes]:
     """How many entries there are, and all of them as CSV in UTF-8 with a header, oldest first."""
+    lines = [line_of(entry) for entry in audit.entries(connection)]
+    return len(lines), (HEADER + "".join(lines)).encode()
+
+
+def line_of(entry: Entry) -> str:
+    """An entry as a line of the table."""
+    return _line([_harmless(cell) for cell in _row(entry)])
+
+
+def _line(cells: Iterable[str]) -> str:
     text = io.StringIO(newline="")
-    table = csv.writer(text)
-    table.writerow(COLUMNS)
-    count = 0
-    for count, entry in enumerate(audit.entries(connection), start=1):  # noqa: B007 - the last one is how many
-        table.writerow([_harmless(cell) for cell in _row(entry)])
-    return count, text.getvalue().encode()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()
+
+
+HEADER = _line(COLUMNS)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

@@ -50,8 +50,12 @@ def listening(host: str, port: int, *, hint: str) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def answering(app: FastAPI, listener: socket.socket, name: str) -> Iterator[None]:
-    """Serve `app` for as long as the context lasts. Raises MaskloomError when it does not start."""
+def answering(app: FastAPI, listener: socket.socket, name: str, proxies: str = "") -> Iterator[None]:
+    """Serve `app` for as long as the context lasts. Raises MaskloomError when it does not start.
+
+    Who asks, and whether by HTTPS, is what the connection says; where it comes from one of `proxies` (addresses or networks,
+    with commas), what their X-Forwarded-For and X-Forwarded-Proto say.
+    """
     config = uvicorn.Config(
         app,
         loop="asyncio",
@@ -60,6 +64,9 @@ def answering(app: FastAPI, listener: socket.socket, name: str) -> Iterator[None
         lifespan="off",
         log_config=None,
         server_header=False,
+        # Left to itself, uvicorn believes every process of this machine, and whom its environment names.
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
         timeout_graceful_shutdown=_LAST_ANSWERS_S,
     )
     server = uvicorn.Server(config)

@@ -65,3 +65,24 @@ def test_a_place_for_the_bridge_that_cannot_serve_is_refused(
     with pytest.raises(SettingsError, match=variable) as caught:
         Settings()
     assert "s3cret" not in str(caught.value) + caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"URL": "maskloom.example.org"}, "MASKLOOM_URL"),
+        ({"URL": "https://example.org/maskloom"}, "MASKLOOM_URL"),
+        ({"PROXIES": "10.0.0.7, nginx"}, "MASKLOOM_PROXIES"),
+        ({"PROXIES": "*"}, "MASKLOOM_PROXIES"),
+        ({"OIDC_ISSUER": "http://login.example.org"}, "MASKLOOM_OIDC_ISSUER"),
+        ({"OIDC_ISSUER": "https://login.example.org"}, "MASKLOOM_OIDC_CLIENT_SECRET"),
+    ],
+)
+def test_settings_for_people_that_cannot_be_are_refused(
+    settings: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"MASKLOOM_{name}", value)
+    with pytest.raises(SettingsError, match=said) as caught:
+        Settings()
+    assert caught.value.hint

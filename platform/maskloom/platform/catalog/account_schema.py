@@ -32,6 +32,16 @@ accounts = Table(
     CheckConstraint(f"name ~ '^{ACCOUNT_NAME.pattern}$'", name="name"),
 )
 
+identities = Table(
+    "identities",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    _account(),
+    at(),
+    Index("ix_identities_account", "account"),
+)
+
 grants = Table(
     "grants",
     metadata,
@@ -51,6 +61,7 @@ tokens = Table(
     Column("role", Text, nullable=False),
     Column("dataset", Text, ForeignKey("datasets.name")),
     Column("secret", Text, nullable=False),
+    Column("used_at", DateTime(timezone=True)),
     _expires(),
     at(),
     CheckConstraint(f"role in ({_ROLES}, 'admin')", name="role"),
@@ -62,6 +73,7 @@ sessions = Table(
     metadata,
     Column("secret", Text, primary_key=True),
     _account(),
+    Column("address", Text, nullable=False, server_default=""),
     _expires(),
     at(),
     Index("ix_sessions_account", "account"),

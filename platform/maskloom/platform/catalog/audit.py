@@ -11,14 +11,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
 
-from maskloom.platform.audit_facts import Act, Broken, Entry, Head
+from maskloom.platform.audit_facts import Act, Broken, Entry, Head, Sought
 from maskloom.platform.catalog.audit_schema import audit, audit_head
 from maskloom.platform.fingerprint import fingerprint, plain
 
 _PORTION = 1000
 _EMPTY = Head(number=0, hash="")
+_ALL = Sought()
 
 
 def append(connection: Connection, act: Act) -> None:
@@ -38,12 +39,14 @@ def head(connection: Connection) -> Head:
     return Head(number=row.number, hash=row.hash)
 
 
-def entries(connection: Connection, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
+def entries(
+    connection: Connection, after: int = 0, limit: int | None = None, sought: Sought = _ALL
+) -> Iterator[Entry]:
     """The entries after that number (at most `limit` of them), oldest first, read a thousand at a time."""
     left = limit
     while left is None or left > 0:
         portion = _PORTION if left is None else min(left, _PORTION)
-        query = select(audit).where(audit.c.number > after).order_by(audit.c.number).limit(portion)
+        query = _sought(sought).where(audit.c.number > after).order_by(audit.c.number).limit(portion)
         rows = connection.execute(query).all()
         yield from map(_entry, rows)
         if len(rows) < portion:
@@ -52,10 +55,37 @@ def entries(connection: Connection, after: int = 0, limit: int | None = None) ->
         left = None if left is None else left - portion
 
 
-def newest(connection: Connection, before: int | None, limit: int) -> list[Entry]:
+def newest(connection: Connection, before: int | None, limit: int, sought: Sought = _ALL) -> list[Entry]:
     """The next `limit` entries before that number (None: the newest), newest first."""
-    query = select(audit) if before is None else select(audit).where(audit.c.number < before)
+    query = _sought(sought)
+    if before is not None:
+        query = query.where(audit.c.number < before)
     return [_entry(row) for row in connection.execute(query.order_by(audit.c.number.desc()).limit(limit))]
+
+
+def actions(connection: Connection) -> list[str]:
+    """What has ever been done, by name, found by going from one to the next: the trail is long and its kinds are few."""
+    first = select(func.min(audit.c.action).label("action")).cte("kinds", recursive=True)
+    other = select(func.min(audit.c.action)).where(audit.c.action > first.c.action).scalar_subquery()
+    kinds = first.union_all(select(other).where(first.c.action.is_not(None)))
+    found = connection.execute(select(kinds.c.action).where(kinds.c.action.is_not(None)))
+    return list(found.scalars())
+
+
+def _sought(sought: Sought) -> Select[tuple[Any, ...]]:
+    query = select(audit)
+    if sought.who is not None:
+        query = query.where(audit.c.who == sought.who)
+    if sought.action is not None:
+        kind = audit.c.action.startswith(f"{sought.action}.", autoescape=True)
+        query = query.where(or_(audit.c.action == sought.action, kind))
+    if sought.dataset is not None:
+        query = query.where(audit.c.dataset == sought.dataset)
+    if sought.since is not None:
+        query = query.where(audit.c.at >= sought.since)
+    if sought.until is not None:
+        query = query.where(audit.c.at < sought.until)
+    return query
 
 
 def verify(connection: Connection, noted: Head = _EMPTY) -> Head | Broken:

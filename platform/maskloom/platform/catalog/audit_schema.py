@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Integer, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Index, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from maskloom.platform.catalog.schema import metadata
@@ -21,6 +21,10 @@ audit = Table(
     Column("detail", JSONB, nullable=False),
     Column("previous", Text, nullable=False),
     Column("hash", Text, nullable=False),
+    Index("ix_audit_at", "at"),
+    Index("ix_audit_who", "who", "number"),
+    Index("ix_audit_action", "action", "number"),
+    Index("ix_audit_dataset", "dataset", "number"),
 )
 
 audit_head = Table(

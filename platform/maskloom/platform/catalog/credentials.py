@@ -5,22 +5,27 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from maskloom.platform.account_facts import Account, Invitation, Role, Token
+from maskloom.platform.account_facts import Account, Invitation, Role, Session, Token
 from maskloom.platform.catalog import accounts
+from maskloom.platform.catalog.account_schema import accounts as accounts_table
 from maskloom.platform.catalog.account_schema import invitations, sessions, tokens
 
 _NOW = func.clock_timestamp()
+_USE_NOTED_EVERY = timedelta(minutes=10)
+"""So that a busy token is not written at each of its requests."""
 
 
-def add_session(connection: Connection, secret: str, account: str, lifetime: timedelta) -> None:
-    """Let `account` in for `lifetime`. Sessions that have expired are forgotten."""
+def add_session(connection: Connection, secret: str, account: str, lifetime: timedelta, address: str) -> None:
+    """Let `account`, which asks from `address`, in for `lifetime`. Sessions that have expired are forgotten."""
     connection.execute(delete(sessions).where(sessions.c.expires_at <= _NOW))
-    connection.execute(insert(sessions).values(secret=secret, account=account, expires_at=_NOW + lifetime))
+    connection.execute(
+        insert(sessions).values(secret=secret, account=account, address=address, expires_at=_NOW + lifetime)
+    )
 
 
 def by_session(connection: Connection, secret: str) -> Account | None:
@@ -34,9 +39,19 @@ def end_session(connection: Connection, secret: str) -> None:
     connection.execute(delete(sessions).where(sessions.c.secret == secret))
 
 
-def end_sessions(connection: Connection, account: str) -> None:
-    """Forget every session of an account."""
-    connection.execute(delete(sessions).where(sessions.c.account == account))
+def sessions_of(connection: Connection, account: str, here: str) -> list[Session]:
+    """The sessions of an account, newest first; `here` is the secret of the one that asks."""
+    query = select(sessions).where(sessions.c.account == account, sessions.c.expires_at > _NOW)
+    return [
+        Session(address=row.address, began_at=row.at, expires_at=row.expires_at, here=row.secret == here)
+        for row in connection.execute(query.order_by(sessions.c.at.desc()))
+    ]
+
+
+def end_sessions(connection: Connection, account: str, but: str = "") -> int:
+    """Forget every session of an account, but for that of the secret `but`; how many they were."""
+    query = delete(sessions).where(sessions.c.account == account, sessions.c.secret != but)
+    return connection.execute(query).rowcount
 
 
 def add_token(
@@ -70,13 +85,27 @@ def by_token(connection: Connection, token_id: str, secret: str) -> tuple[Token,
     )
     row = connection.execute(query).one_or_none()
     account = None if row is None else _active(connection, row.account)
-    return None if row is None or account is None else (_token(row), account)
+    if row is None or account is None:
+        return None
+    stale = tokens.c.used_at.is_(None) | (tokens.c.used_at < _NOW - _USE_NOTED_EVERY)
+    if row.used_at is None or datetime.now(UTC) - row.used_at > _USE_NOTED_EVERY:
+        connection.execute(update(tokens).where(tokens.c.id == token_id, stale).values(used_at=_NOW))
+    return _token(row), account
 
 
 def tokens_of(connection: Connection, account: str) -> list[Token]:
     """The tokens of an account, oldest first, those that have expired too."""
     rows = connection.execute(select(tokens).where(tokens.c.account == account).order_by(tokens.c.at))
     return [_token(row) for row in rows]
+
+
+def count_tokens(connection: Connection, account: str) -> int:
+    """How many tokens of an account still work. Who makes one more waits until this transaction ends."""
+    connection.execute(
+        select(accounts_table.c.name).where(accounts_table.c.name == account).with_for_update()
+    )
+    query = select(func.count()).where(tokens.c.account == account, tokens.c.expires_at > _NOW)
+    return connection.execute(query).scalar_one()
 
 
 def end_token(connection: Connection, account: str, token_id: str) -> bool:
@@ -121,5 +150,7 @@ def _token(row: Row[tuple[object, ...]]) -> Token:
         label=row.label,
         role=Role(row.role),
         dataset=row.dataset,
+        made_at=row.at,
         expires_at=row.expires_at,
+        used_at=row.used_at,
     )

@@ -12,6 +12,7 @@ STATE_TABLES = {
     for table in (
         schema.leases,
         account_schema.accounts,
+        account_schema.identities,
         account_schema.grants,
         account_schema.tokens,
         account_schema.sessions,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -13,11 +15,18 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import accounts, audit, credentials
 from maskloom.platform.errors import MaskloomError, SettingsError
 from maskloom.services.access import passwords
-from maskloom.services.access.caller import Caller
+from maskloom.services.access.caller import Caller, NotAllowed
 
 SESSION_LIFETIME = timedelta(hours=12)
 INVITATION_LIFETIME = timedelta(hours=24)
-_NOBODY = "-"
+NOBODY = "-"
+
+
+class Via(StrEnum):
+    """By what somebody comes in, where it is neither a session nor a token yet."""
+
+    PASSWORD = "password"  # noqa: S105 - a word, not one
+    PROVIDER = "provider"
 
 
 class NotSignedIn(MaskloomError):
@@ -35,15 +44,16 @@ def sign_in(platform: Platform, name: str, password: str, address: str) -> str:
         raise NotSignedIn(
             "no account has that name and password", hint="An admin can give you a new password link."
         )
-    return _new_session(platform, name, address)
+    return new_session(platform, name, address, Via.PASSWORD)
 
 
-def _new_session(platform: Platform, name: str, address: str) -> str:
+def new_session(platform: Platform, name: str, address: str, via: Via) -> str:
+    """The secret of a session of an account whose owner has shown who they are."""
     secret = passwords.new_secret()
 
     def add(connection: Connection) -> None:
-        credentials.add_session(connection, passwords.digest_of(secret), name, SESSION_LIFETIME)
-        audit.append(connection, _act("session.began", name, address, who=name))
+        credentials.add_session(connection, passwords.digest_of(secret), name, SESSION_LIFETIME, address)
+        audit.append(connection, act("session.began", name, address, who=name, via=via))
 
     platform.database.transaction(add)
     return secret
@@ -52,7 +62,7 @@ def _new_session(platform: Platform, name: str, address: str) -> str:
 def _note_refusal(connection: Connection, name: str, address: str) -> None:
     # What is the name of nobody may well be a password.
     known = accounts.find(connection, name) is not None
-    audit.append(connection, _act("session.refused", name if known else "unknown", address, who=_NOBODY))
+    audit.append(connection, act("session.refused", name if known else "unknown", address, who=NOBODY))
 
 
 def sign_out(platform: Platform, secret: str, caller: Caller) -> None:
@@ -63,6 +73,17 @@ def sign_out(platform: Platform, secret: str, caller: Caller) -> None:
         audit.append(connection, caller.act("session.ended", caller.account.name))
 
     platform.database.transaction(end)
+
+
+def sign_out_elsewhere(platform: Platform, secret: str, caller: Caller) -> int:
+    """End every session of the caller but that of the secret; how many they were."""
+
+    def end(connection: Connection) -> int:
+        ended = credentials.end_sessions(connection, caller.account.name, passwords.digest_of(secret))
+        audit.append(connection, caller.act("session.ended_elsewhere", caller.account.name, sessions=ended))
+        return ended
+
+    return platform.database.transaction(end)
 
 
 def of_session(platform: Platform, secret: str) -> Account | None:
@@ -76,13 +97,13 @@ def csrf_token(secret: str) -> str:
     return hashlib.sha256(f"csrf of {secret}".encode()).hexdigest()
 
 
-def invite(platform: Platform, account: str | None, act: Act) -> str:
+def invite(platform: Platform, account: str | None, entry: Act) -> str:
     """The secret of a link that works once, to choose the password of `account`, or to become the first admin (None)."""
     secret = passwords.new_secret()
 
     def add(connection: Connection) -> None:
         credentials.invite(connection, passwords.digest_of(secret), account, INVITATION_LIFETIME)
-        audit.append(connection, act)
+        audit.append(connection, entry)
 
     platform.database.transaction(add)
     return secret
@@ -92,7 +113,7 @@ def invite_first_admin(platform: Platform) -> str | None:
     """The secret of a link to become the first admin; None when there is one. An earlier such link is void from now on."""
     if platform.database.transaction(accounts.has_admin):
         return None
-    return invite(platform, None, _act("invitation.made", "the first admin", "this machine", who=_NOBODY))
+    return invite(platform, None, act("invitation.made", "the first admin", "this machine", who=NOBODY))
 
 
 def accept(platform: Platform, secret: str, name: str, password: str, address: str) -> str:
@@ -112,10 +133,10 @@ def accept(platform: Platform, secret: str, name: str, password: str, address: s
             chosen = _first_admin(connection, name)
         accounts.set_password(connection, chosen, kept)
         credentials.end_sessions(connection, chosen)
-        audit.append(connection, _act("password.set", chosen, address, who=chosen))
+        audit.append(connection, act("password.set", chosen, address, who=chosen))
         return chosen
 
-    return _new_session(platform, platform.database.transaction(take), address)
+    return new_session(platform, platform.database.transaction(take), address, Via.PASSWORD)
 
 
 def _first_admin(connection: Connection, name: str) -> str:
@@ -127,6 +148,30 @@ def _first_admin(connection: Connection, name: str) -> str:
     return name
 
 
+def change_password(platform: Platform, caller: Caller, secret: str, old: str, new: str) -> None:
+    """Give the caller another password; every session of theirs but that of the secret ends.
+
+    Raises NotAllowed where `old` is not the one they have, SettingsError for a `new` one that cannot be.
+    """
+    name = caller.account.name
+    kept = platform.database.transaction(lambda connection: accounts.password(connection, name))
+    if not passwords.fits(old, kept):
+        refusal = caller.act("password.refused", name)
+        platform.database.transaction(lambda connection: audit.append(connection, refusal))
+        raise NotAllowed(
+            "that is not the password you have" if kept else "this account has no password",
+            hint="An admin can give you a link to choose one.",
+        )
+    digest = passwords.hashed(new)
+
+    def change(connection: Connection) -> None:
+        accounts.set_password(connection, name, digest)
+        credentials.end_sessions(connection, name, passwords.digest_of(secret))
+        audit.append(connection, caller.act("password.set", name))
+
+    platform.database.transaction(change)
+
+
 def check_name(name: str) -> None:
     """Raise SettingsError for a name that no account can have."""
     if not ACCOUNT_NAME.fullmatch(name):
@@ -136,7 +181,6 @@ def check_name(name: str) -> None:
         )
 
 
-def _act(action: str, target: str, address: str, *, who: str) -> Act:
-    return Act(
-        who=who, via="password", address=address, action=action, target=target, dataset=None, detail={}
-    )
+def act(action: str, target: str, address: str, *, who: str, via: Via = Via.PASSWORD, **detail: Any) -> Act:
+    """What the audit trail keeps of somebody who is about to come in."""
+    return Act(who=who, via=via, address=address, action=action, target=target, dataset=None, detail=detail)

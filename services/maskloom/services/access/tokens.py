@@ -16,6 +16,8 @@ from maskloom.services.access import passwords
 from maskloom.services.access.caller import Caller
 
 LONGEST = timedelta(days=366)
+MOST = 50
+"""So many tokens of one account may work at a time."""
 _TOKEN = re.compile(r"mlm_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})")
 
 
@@ -24,8 +26,8 @@ def make(
 ) -> tuple[Token, str]:
     """A new token of the caller, and the text of it, which nobody can read again.
 
-    Raises SettingsError for a lifetime that is none or over a year, and what `Caller.must_be` raises: a token may never do
-    more than who makes it.
+    Raises SettingsError for a lifetime that is none or over a year and for one token too many, and what `Caller.must_be`
+    raises: a token may never do more than who makes it.
     """
     if not timedelta(0) < lifetime <= LONGEST:
         raise SettingsError(f"a token works for at most {LONGEST.days} days", hint="Make a new one in time.")
@@ -39,6 +41,10 @@ def make(
     token_id, secret = secrets.token_hex(8), passwords.new_secret()
 
     def add(connection: Connection) -> Token:
+        if credentials.count_tokens(connection, caller.account.name) >= MOST:
+            raise SettingsError(
+                f"you have {MOST} tokens already", hint="Revoke those that nobody uses any more."
+            )
         token = credentials.add_token(
             connection,
             passwords.digest_of(secret),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from maskloom.platform.account_facts import Account, Role
@@ -21,9 +21,10 @@ class NewAccount(BaseModel):
 
 
 class Link(BaseModel):
-    """What makes a link of an invitation: it works once, for a day."""
+    """An invitation: it works once, for a day. Its secret is after the # of its address, where no log has it."""
 
     secret: str
+    url: str = Field(examples=["https://maskloom.example.org/welcome#..."])
 
 
 class AccountState(BaseModel):
@@ -60,13 +61,17 @@ class Administration:
         caller.must_be_admin()
         return Page(items=self._platform.database.transaction(queries.everyone))
 
-    def add(self, wanted: NewAccount, caller: Signed) -> Link:
+    def add(self, wanted: NewAccount, request: Request, caller: Signed) -> Link:
         """Make an account. Its owner chooses a password with the invitation."""
-        return Link(secret=accounts.add(self._platform, caller, wanted.name, admin=wanted.admin))
+        return self._link(request, accounts.add(self._platform, caller, wanted.name, admin=wanted.admin))
 
-    def invite(self, account: str, caller: Signed) -> Link:
+    def invite(self, account: str, request: Request, caller: Signed) -> Link:
         """Let the owner of an account choose a new password. Until they do, the old one works."""
-        return Link(secret=accounts.invite(self._platform, caller, account))
+        return self._link(request, accounts.invite(self._platform, caller, account))
+
+    def _link(self, request: Request, secret: str) -> Link:
+        base = self._platform.settings.url or str(request.base_url).rstrip("/")
+        return Link(secret=secret, url=f"{base}/welcome#{secret}")
 
     def change(self, account: str, state: AccountState, caller: Signed) -> Account:
         """Make an account an admin or not, and let it in or not."""

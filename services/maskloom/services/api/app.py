@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from maskloom.platform.bootstrap import Platform
+from maskloom.services.access.throttle import Throttle
 from maskloom.services.api.administration import Administration
 from maskloom.services.api.audit_trail import AuditTrail
 from maskloom.services.api.bodies import Bodies
@@ -13,9 +14,11 @@ from maskloom.services.api.events import Events
 from maskloom.services.api.frame import Frame
 from maskloom.services.api.health import Health
 from maskloom.services.api.metrics import Metrics
+from maskloom.services.api.own_account import OwnAccount
 from maskloom.services.api.people import People
 from maskloom.services.api.pictures import Pictures
 from maskloom.services.api.problems import RESPONSES, answer_with_problems
+from maskloom.services.api.provider_sign_in import ProviderSignIn
 from maskloom.services.api.runs import Runs
 from maskloom.services.console.console import Console
 
@@ -35,12 +38,16 @@ def create_app(platform: Platform) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.platform = platform
+    throttle = app.state.throttle = Throttle()
+    console = Console(platform)
     api = APIRouter(prefix=PREFIX, responses=RESPONSES)
-    for part in (People, Administration, AuditTrail, Datasets, Pictures, Runs, Events):
+    api.include_router(ProviderSignIn(platform, throttle, console.signed_in).router())
+    for guarded in (People, OwnAccount):
+        api.include_router(guarded(platform, throttle).router())
+    for part in (Administration, AuditTrail, Datasets, Pictures, Runs, Events):
         api.include_router(part(platform).router())
     app.include_router(api)
     app.include_router(Health(platform).router())
-    console = Console(platform)
     app.include_router(console.router())
     answer_with_problems(app, console.problem)
     app.add_middleware(Bodies)

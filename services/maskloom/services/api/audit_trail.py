@@ -1,38 +1,123 @@
-"""The audit trail, for admins."""
+"""The audit trail, for admins: looked through, checked, and taken out as a table."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, BaseModel, Field
+from sqlalchemy import Connection
 
-from maskloom.platform.audit_facts import Entry
+from maskloom.platform.audit_facts import Broken, Entry, Sought
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import audit
+from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
 from maskloom.services.api.paging import Limit, Page
+from maskloom.services.audit_table import HEADER, line_of
+
+Before = Annotated[int | None, Query(ge=1, lt=2**63, description="`next` of the answer before.")]
+_Text = Annotated[str | None, Query(max_length=200)]
+_PORTION = 1000
+_TABLE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {}}, "description": "A line for each entry, oldest first"}
+}
+
+
+def sought(
+    who: _Text = None,
+    action: Annotated[
+        str | None,
+        Query(max_length=200, description="`run.started`, or `run` for all of that kind."),
+    ] = None,
+    dataset: _Text = None,
+    since: AwareDatetime | None = None,
+    until: Annotated[AwareDatetime | None, Query(description="Entries before this time.")] = None,
+) -> Sought:
+    """Which entries a request asks for."""
+    return Sought(who=who, action=action, dataset=dataset, since=since, until=until)
+
+
+Wanted = Annotated[Sought, Depends(sought)]
+
+
+class Verdict(BaseModel):
+    """Whether the trail is as it was written. `number` and `hash`: its head; where it is broken, the first wrong entry."""
+
+    holds: bool
+    number: int
+    hash: str
+    reason: str = Field(examples=["it was changed"])
 
 
 class AuditTrail:
-    """Answers GET /audit."""
+    """Answers below /audit, and GET /audit.csv."""
 
     def __init__(self, platform: Platform) -> None:
         self._transaction = platform.database.transaction
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/audit", tags=["audit"])
-        router.add_api_route("", self.entries, methods=["GET"])
+        router = APIRouter(tags=["audit"])
+        router.add_api_route("/audit", self.entries, methods=["GET"])
+        router.add_api_route("/audit/verification", self.verify, methods=["GET"])
+        router.add_api_route(
+            "/audit.csv", self.table, methods=["GET"], response_class=StreamingResponse, responses=_TABLE
+        )
         return router
 
     def entries(
-        self,
-        caller: Signed,
-        cursor: Annotated[
-            int | None, Query(ge=1, lt=2**63, description="`next` of the answer before.")
-        ] = None,
-        limit: Limit = 100,
+        self, caller: Signed, wanted: Wanted, cursor: Before = None, limit: Limit = 100
     ) -> Page[Entry]:
         """What was done, newest first."""
         caller.must_be_admin()
-        found = self._transaction(lambda c: audit.newest(c, cursor, limit))
+        found = self._transaction(lambda c: audit.newest(c, cursor, limit, wanted))
         return Page(items=found, next=str(found[-1].number) if len(found) == limit else "")
+
+    def verify(self, caller: Signed) -> Verdict:
+        """Look whether every entry is as it was written, and in its place."""
+        caller.must_be_admin()
+        return self._transaction(verdict)
+
+    def table(self, caller: Signed, wanted: Wanted) -> StreamingResponse:
+        """What was done as CSV, oldest first; that it was taken out is the last entry that it can have."""
+        caller.must_be_admin()
+        asked = {name: str(value) for name, value in asdict(wanted).items() if value is not None}
+        last = self._transaction(lambda c: _note(c, caller, asked))
+        return StreamingResponse(
+            self._lines(wanted, last),
+            media_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": 'attachment; filename="audit.csv"'},
+        )
+
+    def _lines(self, wanted: Sought, last: int) -> Iterator[str]:
+        yield HEADER
+        after = 0
+        while True:
+            # A transaction for each portion: whoever reads slowly keeps no connection from others.
+            found = self._transaction(partial(_portion, after=after, wanted=wanted))
+            yield "".join(line_of(entry) for entry in found if entry.number <= last)
+            if len(found) < _PORTION or found[-1].number >= last:
+                return
+            after = found[-1].number
+
+
+def verdict(connection: Connection) -> Verdict:
+    """Whether the trail is as it was written."""
+    found = audit.verify(connection)
+    if isinstance(found, Broken):
+        return Verdict(holds=False, number=found.number, hash="", reason=found.reason)
+    return Verdict(holds=True, number=found.number, hash=found.hash, reason="")
+
+
+def _note(connection: Connection, caller: Caller, asked: dict[str, str]) -> int:
+    """Note that the trail is taken out; the number of that entry."""
+    audit.append(connection, caller.act("audit.exported", "audit", sought=asked))
+    return audit.head(connection).number
+
+
+def _portion(connection: Connection, after: int, wanted: Sought) -> list[Entry]:
+    return list(audit.entries(connection, after, _PORTION, wanted))

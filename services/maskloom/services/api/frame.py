@@ -57,6 +57,8 @@ class Frame:
                     headers.setdefault(name, value)
                 # What an account may see is nobody else's, and may be another tomorrow.
                 headers.setdefault("Cache-Control", "no-store")
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", "max-age=31536000")
             await send(message)
 
         asked = {"http.request.method": scope["method"], "maskloom.request": request_id}

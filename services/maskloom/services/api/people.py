@@ -14,9 +14,9 @@ from maskloom.platform.account_facts import Role, Token
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import credentials
 from maskloom.services.access import signing_in, tokens
-from maskloom.services.access.signing_in import SESSION_LIFETIME, NotSignedIn
+from maskloom.services.access.signing_in import NotSignedIn
 from maskloom.services.access.throttle import Throttle
-from maskloom.services.api.gate import COOKIE, Signed, address_of
+from maskloom.services.api.gate import COOKIE, Signed, address_of, refuse_other_sites, set_session
 from maskloom.services.api.paging import Page
 
 Password = Annotated[SecretStr, Field(max_length=1000)]
@@ -67,10 +67,10 @@ class MadeToken(BaseModel):
 class People:
     """Answers what people need to come in and to let their programs in."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, throttle: Throttle) -> None:
         self._platform = platform
         self._transaction = platform.database.transaction
-        self._throttle = Throttle()
+        self._throttle = throttle
 
     def router(self) -> APIRouter:
         router = APIRouter(tags=["people"])
@@ -85,18 +85,20 @@ class People:
 
     def sign_in(self, given: Credentials, request: Request) -> Response:
         """Begin a session; it is in a cookie."""
+        refuse_other_sites(request)
         password, address = given.password.get_secret_value(), address_of(request)
         with self._guarded(address, given.account):
             secret = signing_in.sign_in(self._platform, given.account, password, address)
-        return _with_cookie(request, secret)
+        return _with_session(request, secret)
 
     def accept(self, given: Acceptance, request: Request) -> Response:
         """Take an invitation: choose a password, and begin a session."""
+        refuse_other_sites(request)
         invitation, password = given.secret.get_secret_value(), given.password.get_secret_value()
         address = address_of(request)
         with self._guarded(address, "by invitation"):
             secret = signing_in.accept(self._platform, invitation, given.account, password, address)
-        return _with_cookie(request, secret)
+        return _with_session(request, secret)
 
     @contextmanager
     def _guarded(self, address: str, name: str) -> Iterator[None]:
@@ -146,14 +148,7 @@ class People:
         return Response(status_code=204)
 
 
-def _with_cookie(request: Request, secret: str) -> Response:
+def _with_session(request: Request, secret: str) -> Response:
     response = Response(status_code=204)
-    response.set_cookie(
-        COOKIE,
-        secret,
-        max_age=int(SESSION_LIFETIME.total_seconds()),
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
-    )
+    set_session(request, response, secret)
     return response

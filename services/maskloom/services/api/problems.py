@@ -25,6 +25,7 @@ from maskloom.platform.errors import (
     UnknownName,
 )
 from maskloom.services.access.caller import NotAllowed
+from maskloom.services.access.provider import ProviderUnavailable
 from maskloom.services.access.signing_in import NotSignedIn
 from maskloom.services.access.throttle import TooManyTries
 
@@ -41,6 +42,7 @@ _STATUS: dict[type[MaskloomError], int] = {
     ObjectStoreUnavailable: 503,
     ClusterUnavailable: 503,
     ToolUnavailable: 503,
+    ProviderUnavailable: 503,
 }
 _OURS = 500
 _log = logging.getLogger(__name__)
@@ -78,11 +80,17 @@ def answer_with_problems(app: FastAPI, page: Callable[[Problem], HTMLResponse]) 
         async def handle(request: Request, error: Exception, tell: Any = tell) -> Response:
             answer: JSONResponse = tell(request, error)
             wants_page = "text/html" in request.headers.get("accept", "")
-            if wants_page and not request.url.path.startswith("/api/") and "location" not in answer.headers:
+            if wants_page and _is_page(request) and "location" not in answer.headers:
                 return page(Problem.model_validate_json(bytes(answer.body)))
             return answer
 
         app.add_exception_handler(kind, handle)
+
+
+def _is_page(request: Request) -> bool:
+    """Whether people look at what is there: all but the API, and of that what they come by when they sign in."""
+    route = request.scope.get("route")
+    return not request.url.path.startswith("/api/") or getattr(route, "response_class", None) is HTMLResponse
 
 
 def problem(status: int, detail: str, hint: str = "", headers: dict[str, str] | None = None) -> JSONResponse:
@@ -96,6 +104,8 @@ def _of_maskloom(request: Request, error: MaskloomError) -> JSONResponse:
     if status >= _OURS:
         # Not to the sender: it may say where things are.
         _log.error("cannot answer %s %r: %s", request.method, request.url.path, error)
+        if isinstance(error, ProviderUnavailable):
+            return problem(status, error.message, error.hint)
         return problem(status, "maskloom cannot answer now", "Try again in a while; its log says why.")
     return problem(status, error.message, error.hint, _headers(error))
 

@@ -18,6 +18,6 @@ def serving(platform: Platform, *, host: str = LOOPBACK, port: int = 0) -> Itera
     """
     with (
         listening(host, port, hint="Choose another address with --listen.") as listener,
-        answering(create_app(platform), listener, "API"),
+        answering(create_app(platform), listener, "API", platform.settings.proxies),
     ):
         yield local_url(host, listener.getsockname()[1])

@@ -79,7 +79,7 @@ def _answer(platform: Platform, host: str, port: int, stack: ExitStack) -> None:
     if secret is not None:
         # After the #, where browsers do not send it along: no log has it.
         console.print("Nobody can sign in yet. Become the first admin with this link, once and within a day:")
-        console.print(f"{url}/welcome#{secret}")
+        console.print(f"{platform.settings.url or url}/welcome#{secret}")
 
 
 def _attend(platform: Platform, stack: ExitStack) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from importlib.resources import files
 from mimetypes import guess_type
+from typing import Annotated
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse, Response
 
 from maskloom.platform.bootstrap import Platform
 from maskloom.services.api.problems import Problem
+from maskloom.services.console.account_pages import AccountPages
+from maskloom.services.console.audit_pages import AuditPages
 from maskloom.services.console.dataset_pages import DatasetPages
-from maskloom.services.console.page import Pages, page_router
+from maskloom.services.console.own_pages import OwnPages
+from maskloom.services.console.page import Pages, host_of, page_router
 from maskloom.services.console.run_pages import RunPages
 
 _FILES = {
@@ -22,12 +26,17 @@ _FILES = {
 _FRESH = {"Cache-Control": "public, max-age=300"}
 
 
+_PARTS = (RunPages, DatasetPages, AccountPages, AuditPages, OwnPages)
+
+
 class Console:
     """Answers with pages."""
 
     def __init__(self, platform: Platform) -> None:
         self._pages = Pages()
-        self._parts = [part(platform, self._pages) for part in (RunPages, DatasetPages)]
+        issuer = platform.settings.oidc_issuer
+        self._provider = host_of(issuer) if issuer else None
+        self._parts = [part(platform, self._pages) for part in _PARTS]
 
     def router(self) -> APIRouter:
         router = page_router()
@@ -42,9 +51,13 @@ class Console:
         """Where an invitation's link leads: what makes it one is after its #, which only the page's script sees."""
         return self._pages.show("welcome.html.j2")
 
-    def sign_in(self) -> HTMLResponse:
+    def sign_in(self, next_page: Annotated[str, Query(alias="next")] = "/") -> HTMLResponse:
         """Where people sign in."""
-        return self._pages.show("sign_in.html.j2")
+        return self._pages.show("sign_in.html.j2", provider=self._provider, next_page=next_page)
+
+    def signed_in(self, next_page: str) -> HTMLResponse:
+        """What leads somebody on to `next_page` who comes back from where they have signed in."""
+        return self._pages.show("signed_in.html.j2", next_page=next_page)
 
     def problem(self, problem: Problem) -> HTMLResponse:
         """What is shown in place of a page that cannot be."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
@@ -19,6 +19,8 @@ from maskloom.services.words import count, duration
 _MENU = (
     ("/", "Runs", False),
     ("/datasets", "Data sets", False),
+    ("/accounts", "Accounts", True),
+    ("/audit", "Audit", True),
 )
 """Where the bar of every page leads, what it calls it, and whether for admins alone."""
 
@@ -40,6 +42,11 @@ def page_router() -> APIRouter:
     return APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
+def host_of(url: str) -> str:
+    """The name of the machine that an address leads to, by which people know it."""
+    return urlsplit(url).hostname or url
+
+
 class Pages:
     """Makes pages of templates."""
 
@@ -51,7 +58,12 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"duration": duration, "count": count, "recipe": recipe_name}
+        self._templates.filters |= {
+            "duration": duration,
+            "count": count,
+            "recipe": recipe_name,
+            "host": host_of,
+        }
 
     def show(
         self, name: str, request: Request | None = None, visitor: Caller | None = None, **content: Any
