@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     """https://host/path at which Label Studio and its readers' browsers reach maskloom; without it only this machine's do."""
     bridge_listen: str | None = None
     """host:port on which maskloom answers them; without it a free port of 127.0.0.1."""
+    token: SecretStr | None = None
+    """A token for the maskloom that commands ask with --server."""
 
     @field_validator("database_url")
     @classmethod

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-
-from sqlalchemy import Connection
+from collections.abc import Iterable
 
 from maskloom.platform.audit_facts import Entry
-from maskloom.platform.catalog import audit
 from maskloom.platform.fingerprint import canonical
 
 COLUMNS = (
@@ -27,13 +25,13 @@ COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def as_csv(connection: Connection) -> tuple[int, bytes]:
-    """How many entries there are, and all of them as CSV in UTF-8 with a header, oldest first."""
+def as_csv(entries: Iterable[Entry]) -> tuple[int, bytes]:
+    """How many entries there are, and all of them in their order as CSV in UTF-8 with a header."""
     text = io.StringIO(newline="")
     table = csv.writer(text)
     table.writerow(COLUMNS)
     count = 0
-    for count, entry in enumerate(audit.entries(connection), start=1):  # noqa: B007 - the last one is how many
+    for count, entry in enumerate(entries, start=1):  # noqa: B007 - the last one is how many
         table.writerow([_harmless(cell) for cell in _row(entry)])
     return count, text.getvalue().encode()
 

@@ -11,19 +11,14 @@ from maskloom.platform.account_facts import ACCOUNT_NAME, Account
 from maskloom.platform.audit_facts import Act
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import accounts, audit, credentials
-from maskloom.platform.errors import MaskloomError, SettingsError
+from maskloom.platform.errors import SettingsError
 from maskloom.services.access import passwords
 from maskloom.services.access.caller import Caller
+from maskloom.services.errors import NotSignedIn
 
 SESSION_LIFETIME = timedelta(hours=12)
 INVITATION_LIFETIME = timedelta(hours=24)
 _NOBODY = "-"
-
-
-class NotSignedIn(MaskloomError):
-    """Nobody is let in with that password, session, token or link."""
-
-    exit_code = 77
 
 
 def sign_in(platform: Platform, name: str, password: str, address: str) -> str:
@@ -76,15 +71,11 @@ def csrf_token(secret: str) -> str:
     return hashlib.sha256(f"csrf of {secret}".encode()).hexdigest()
 
 
-def invite(platform: Platform, account: str | None, act: Act) -> str:
+def invite(connection: Connection, account: str | None, act: Act) -> str:
     """The secret of a link that works once, to choose the password of `account`, or to become the first admin (None)."""
     secret = passwords.new_secret()
-
-    def add(connection: Connection) -> None:
-        credentials.invite(connection, passwords.digest_of(secret), account, INVITATION_LIFETIME)
-        audit.append(connection, act)
-
-    platform.database.transaction(add)
+    credentials.invite(connection, passwords.digest_of(secret), account, INVITATION_LIFETIME)
+    audit.append(connection, act)
     return secret
 
 
@@ -92,7 +83,8 @@ def invite_first_admin(platform: Platform) -> str | None:
     """The secret of a link to become the first admin; None when there is one. An earlier such link is void from now on."""
     if platform.database.transaction(accounts.has_admin):
         return None
-    return invite(platform, None, _act("invitation.made", "the first admin", "this machine", who=_NOBODY))
+    act = _act("invitation.made", "the first admin", "this machine", who=_NOBODY)
+    return platform.database.transaction(lambda connection: invite(connection, None, act))
 
 
 def accept(platform: Platform, secret: str, name: str, password: str, address: str) -> str:

@@ -20,7 +20,13 @@ _TOKEN = re.compile(r"mlm_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})")
 
 
 def make(
-    platform: Platform, caller: Caller, *, label: str, role: Role, dataset: str | None, lifetime: timedelta
+    connection: Connection,
+    caller: Caller,
+    *,
+    label: str,
+    role: Role,
+    dataset: str | None,
+    lifetime: timedelta,
 ) -> tuple[Token, str]:
     """A new token of the caller, and the text of it, which nobody can read again.
 
@@ -37,23 +43,19 @@ def make(
             hint="Sign in with your password.",
         )
     token_id, secret = secrets.token_hex(8), passwords.new_secret()
-
-    def add(connection: Connection) -> Token:
-        token = credentials.add_token(
-            connection,
-            passwords.digest_of(secret),
-            lifetime,
-            token_id=token_id,
-            account=caller.account.name,
-            label=label,
-            role=role,
-            dataset=dataset,
-        )
-        detail = {"role": role, "expires_at": token.expires_at.isoformat()}
-        audit.append(connection, caller.act("token.made", token_id, dataset=dataset, **detail))
-        return token
-
-    return platform.database.transaction(add), f"mlm_{token_id}_{secret}"
+    token = credentials.add_token(
+        connection,
+        passwords.digest_of(secret),
+        lifetime,
+        token_id=token_id,
+        account=caller.account.name,
+        label=label,
+        role=role,
+        dataset=dataset,
+    )
+    detail = {"role": role, "expires_at": token.expires_at.isoformat()}
+    audit.append(connection, caller.act("token.made", token_id, dataset=dataset, **detail))
+    return token, f"mlm_{token_id}_{secret}"
 
 
 def revoke(platform: Platform, caller: Caller, account: str, token_id: str) -> None:

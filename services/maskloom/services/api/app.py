@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from fastapi import APIRouter, FastAPI
 
 from maskloom.platform.bootstrap import Platform
@@ -9,13 +11,15 @@ from maskloom.services.api.administration import Administration
 from maskloom.services.api.audit_trail import AuditTrail
 from maskloom.services.api.bodies import Bodies
 from maskloom.services.api.datasets import Datasets
+from maskloom.services.api.description import ABOUT, TAGS, described, operation_id
 from maskloom.services.api.events import Events
 from maskloom.services.api.frame import Frame
 from maskloom.services.api.health import Health
 from maskloom.services.api.metrics import Metrics
 from maskloom.services.api.people import People
 from maskloom.services.api.pictures import Pictures
-from maskloom.services.api.problems import RESPONSES, answer_with_problems
+from maskloom.services.api.problems import answer_with_problems
+from maskloom.services.api.recipes import Recipes
 from maskloom.services.api.runs import Runs
 from maskloom.services.console.console import Console
 
@@ -31,10 +35,13 @@ def create_app(platform: Platform) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
+        openapi_tags=TAGS,
+        generate_unique_id_function=operation_id,
+        description=ABOUT,
     )
     app.state.platform = platform
-    api = APIRouter(prefix=PREFIX, responses=RESPONSES)
-    for part in (People, Administration, AuditTrail, Datasets, Pictures, Runs, Events):
+    api = APIRouter(prefix=PREFIX)
+    for part in (People, Administration, AuditTrail, Datasets, Pictures, Recipes, Runs, Events):
         api.include_router(part(platform).router())
     app.include_router(api)
     app.include_router(Health(platform).router())
@@ -45,4 +52,6 @@ def create_app(platform: Platform) -> FastAPI:
     metrics = Metrics(platform)
     app.include_router(metrics.router())
     app.add_middleware(Frame, seen=metrics.seen, prefix=PREFIX)
+    document = app.openapi
+    app.openapi = cache(lambda: described(document()))  # type: ignore[method-assign]
     return app

@@ -10,8 +10,8 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 
 from maskloom.platform.bootstrap import Platform
 from maskloom.services.access import signing_in, tokens
-from maskloom.services.access.caller import Caller, NotAllowed
-from maskloom.services.access.signing_in import NotSignedIn
+from maskloom.services.access.caller import Caller
+from maskloom.services.errors import NotAllowed, NotSignedIn
 
 COOKIE = "maskloom_session"
 CSRF_HEADER = "X-CSRF-Token"

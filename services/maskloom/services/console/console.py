@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse, Response
 
 from maskloom.platform.bootstrap import Platform
-from maskloom.services.api.problems import Problem
+from maskloom.services.api.views import Problem
 from maskloom.services.console.dataset_pages import DatasetPages
 from maskloom.services.console.page import Pages, page_router
 from maskloom.services.console.run_pages import RunPages
