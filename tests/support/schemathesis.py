@@ -56,3 +56,9 @@ def run(service: Service, folder: Path, token: str | None, *options: str) -> str
         check=False,
     )
     return "" if process.returncode == 0 else process.stdout + process.stderr
+
+
+def admins_token(service: Service) -> str:
+    """A token that may everything."""
+    made = service.as_(ADMIN).ask("POST", "/tokens", {"label": "schemathesis", "role": "admin"})
+    return str(made.json["text"])
