@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from maskloom.services.api.views import RecipeView, RunRecord, StoryView
     from maskloom.services.client import Client
 
+_PATIENCE_S = 10.0
+"""So long a server that does not answer is asked again before people are told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
@@ -122,5 +125,5 @@ def connected(url: str) -> Iterator[Client]:
             f"nothing says to {url} who you are",
             hint=f"Set MASKLOOM_TOKEN to a token that you made there, or keep one with `maskloom login {url}`.",
         )
-    with Client(url, token) as client:
+    with Client(url, token, patience_s=_PATIENCE_S) as client:
         yield client

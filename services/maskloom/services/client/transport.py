@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -28,6 +29,8 @@ PATIENCE_S = 30.0
 _ANSWER_S = 120.0
 _SAFE = {"GET", "PUT", "DELETE"}
 """To do these twice is to do them once."""
+_OF_PROXIES = {502, 503, 504}
+"""What they say while nobody is behind them."""
 _KINDS: dict[int, type[MaskloomError]] = {
     401: NotSignedIn,
     403: NotAllowed,
@@ -35,6 +38,14 @@ _KINDS: dict[int, type[MaskloomError]] = {
     409: Conflict,
     422: SettingsError,
 }
+
+
+class _Page(BaseModel):
+    items: list[Any]
+    next: str = ""
+
+
+_PAGE = TypeAdapter(_Page)
 
 
 class Transport:
@@ -63,10 +74,10 @@ class Transport:
         """A whole list, portion by portion."""
         cursor = None
         while cursor != "":
-            page = self.ask("GET", path, query=query | {"cursor": cursor}).json()
-            for item in page["items"]:
-                yield kind.validate_python(item, strict=False)
-            cursor = page["next"]
+            page = self.get(path, _PAGE, **query, cursor=cursor)
+            for item in page.items:
+                yield self._understood(partial(kind.validate_python, item))
+            cursor = page.next
 
     def ask(
         self,
@@ -76,22 +87,20 @@ class Transport:
         query: dict[str, Any] | None = None,
         body: BaseModel | None = None,
         key: bool = True,
-        headers: dict[str, str] | None = None,
     ) -> httpx.Response:
-        """An answer that is a success, or 304. `key`: whether the endpoint takes an Idempotency-Key, if it is a POST.
+        """An answer that is a success. `key`: whether the endpoint takes an Idempotency-Key, if it is a POST.
 
         Raises the MaskloomError that the problem tells of, and ServiceUnavailable.
         """
-        repeatable = method in _SAFE or key
-        named = dict(headers or {})
+        headers = {} if body is None else {"Content-Type": "application/json"}
         if method == "POST" and key:
-            named["Idempotency-Key"] = str(uuid.uuid4())
+            headers["Idempotency-Key"] = str(uuid.uuid4())
         request = self._http.build_request(
             method,
             path,
             params={name: value for name, value in (query or {}).items() if value is not None},
             content=None if body is None else with_secrets(body),
-            headers=named | ({} if body is None else {"Content-Type": "application/json"}),
+            headers=headers,
         )
         attempts = 0
 
@@ -104,7 +113,7 @@ class Transport:
             check(answer)
             return answer
 
-        return self.insist(once, repeatable=repeatable)
+        return self.insist(once, repeatable=method in _SAFE or key)
 
     def insist(self, send: Callable[[], T], *, repeatable: bool = True) -> T:
         """What `send` returns, which is tried again while nobody answers; what is not repeatable, while nobody even hears."""
@@ -129,11 +138,14 @@ class Transport:
         return self._http.stream("GET", path, headers=headers, timeout=timeout)
 
     def read(self, answer: httpx.Response, kind: TypeAdapter[T]) -> T:
-        """The answer's content. Raises ServiceUnavailable for what no maskloom of this version says."""
+        """The answer's content. Raises SettingsError for what no maskloom of this version says."""
+        return self._understood(partial(kind.validate_json, answer.content))
+
+    def _understood(self, parse: Callable[[], T]) -> T:
         try:
-            return kind.validate_json(answer.content)
+            return parse()
         except ValidationError as error:
-            raise ServiceUnavailable(
+            raise SettingsError(
                 f"what {self.url} answers cannot be understood ({error.error_count()} faults)",
                 hint="Use the client of the version that serves there.",
             ) from error
@@ -174,14 +186,15 @@ def _revealed(value: Any) -> Any:
 
 
 def check(answer: httpx.Response) -> None:
-    """Raise what the answer tells of, where it is neither a success nor 304."""
-    if answer.is_success or answer.status_code == HTTPStatus.NOT_MODIFIED:
+    """Raise what the answer tells of, where it is no success."""
+    if answer.is_success:
         return
     answer.read()
     try:
         said = Problem.model_validate_json(answer.content)
     except ValidationError:
-        raise ServiceUnavailable(
+        away = answer.status_code in _OF_PROXIES
+        raise (ServiceUnavailable if away else SettingsError)(
             f"what answers at {answer.url.copy_with(path='/', query=None)} is no maskloom: {answer.status_code}",
             hint="Check the address.",
         ) from None
