@@ -22,7 +22,8 @@ class LossyWire:
         self._to_lose = 0
         self.lost = 0
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
 
     def lose(self, answers: int) -> None:
         """Lose the next answers: the server gives them, and the connection breaks before anybody hears of them."""
@@ -35,10 +36,13 @@ class LossyWire:
                 pass
 
     def close(self) -> None:
-        """Take no more connections, and break those there are."""
+        """Take no more connections, break those there are, and wait until they have ended."""
         self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()
         self._listener.close()
         self.cut()
+        for thread in self._threads:
+            thread.join()
 
     def _accept(self) -> None:
         while True:
@@ -46,15 +50,20 @@ class LossyWire:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._server)
-            self._open |= {client, server}
-            for target, ends in ((self._ask, (client, server)), (self._answer, (server, client))):
-                threading.Thread(target=target, args=ends, daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(client,))
+            self._threads.append(thread)
+            thread.start()
 
-    def _ask(self, client: socket.socket, server: socket.socket) -> None:
-        with ending(client, server):
-            while data := client.recv(65536):
-                server.sendall(data)
+    def _serve(self, client: socket.socket) -> None:
+        with client, socket.create_connection(self._server) as server:
+            self._open |= {client, server}
+            answers = threading.Thread(target=self._answer, args=(server, client))
+            answers.start()
+            with ending(client, server):
+                while data := client.recv(65536):
+                    server.sendall(data)
+            answers.join()
+            self._open -= {client, server}
 
     def _answer(self, server: socket.socket, client: socket.socket) -> None:
         with ending(client, server):

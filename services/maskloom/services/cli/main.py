@@ -32,7 +32,7 @@ from maskloom.services.cli import (
     serve,
     show,
 )
-from maskloom.services.cli.place import here_alone
+from maskloom.services.cli.place import choose, here_alone
 
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130  # as shells count it: 128 and the number of SIGINT
@@ -92,25 +92,28 @@ _THROUGH_A_SERVER = {
 }
 
 
-def _added(group: typer.Typer, command: Callable[..., None], panel: str | None = None) -> None:
-    known = command if command in _THROUGH_A_SERVER else here_alone(command)
+def _add(
+    group: typer.Typer, command: Callable[..., None], *, within: str = "", panel: str | None = None
+) -> None:
+    name = f"{within} {command.__name__}".strip()
+    known = command if command in _THROUGH_A_SERVER else here_alone(command, name)
     group.command(rich_help_panel=panel)(_told_when_interrupted(known))
 
 
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
-        _added(app, _command, _panel)
+        _add(app, _command, panel=_panel)
 
 _reviews = typer.Typer(help="Let readers look at masks and correct them.", no_args_is_help=True)
 for _command in (review.up, review.down, review.push, review.pull, review.status, review.close):
-    _added(_reviews, _command)
+    _add(_reviews, _command, within="review")
 app.add_typer(_reviews, name="review", rich_help_panel="Review")
 
 _audit = typer.Typer(
     help="Look whether the record of who did what holds, and take it out.", no_args_is_help=True
 )
 for _command in (audit.verify, audit.export):
-    _added(_audit, _command)
+    _add(_audit, _command, within="audit")
 app.add_typer(_audit, name="audit", rich_help_panel="Service")
 
 
@@ -122,7 +125,6 @@ def _say_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    context: typer.Context,
     server: Annotated[
         str | None,
         typer.Option(
@@ -135,7 +137,7 @@ def _options(
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version.")
     ] = False,
 ) -> None:
-    context.obj = server or None
+    choose(server)
 
 
 def main() -> None:

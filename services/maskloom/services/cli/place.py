@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol
-
-import click
 
 from maskloom.platform.errors import SettingsError
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from maskloom.services.api.views import RecipeView, RunRecord, StoryView
     from maskloom.services.client import Client
 
+_chosen: ContextVar[str | None] = ContextVar("server", default=None)
 _PATIENCE_S = 10.0
 """So long a server that does not answer is asked again before people are told."""
 
@@ -71,17 +71,20 @@ class Place(Protocol):
 
 def server() -> str | None:
     """The address of the maskloom that this command is to ask; None where it is about this machine's own."""
-    url: str | None = click.get_current_context().find_root().obj
-    return url
+    return _chosen.get()
 
 
-def here_alone(command: Callable[..., None]) -> Callable[..., None]:
+def choose(url: str | None) -> None:
+    """Have this command ask the maskloom at `url`, or where that is None or empty this machine's own."""
+    _chosen.set(url or None)
+
+
+def here_alone(command: Callable[..., None], name: str) -> Callable[..., None]:
     """A command that works on the data themselves, and so where they are: with --server it says that."""
 
     @wraps(command)
     def refused_with_server(*arguments: Any, **options: Any) -> None:
         if server() is not None:
-            name = click.get_current_context().command_path.partition(" ")[2]
             raise SettingsError(
                 f"`maskloom {name}` works where maskloom's data are, not through a server",
                 hint="Run it on that machine, without --server and MASKLOOM_SERVER.",
