@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 import zlib
@@ -215,10 +214,6 @@ def test_events_go_on_after_every_loss(service: Service, wire: LossyWire, lead: 
         event = next(followed)
         seen.append(event.content["detail"]["number"])
     assert seen == list(range(6))
-    later = [
-        event.content["detail"]["number"] for event in itertools.islice(lead.runs.follow(run, event.id), 0)
-    ]
-    assert later == []
 
 
 @pytest.mark.parametrize(
@@ -230,10 +225,11 @@ def test_what_is_no_address_is_refused(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_nobody_at_the_address_is_said(wire: LossyWire) -> None:
-    wire.close()
+def test_nobody_at_the_address_is_said(service: Service) -> None:
+    with lossy(service.url) as wire:
+        url = wire.url
     with (
-        Client(wire.url, "mlm_secret", patience_s=0.5) as client,
+        Client(url, "mlm_secret", patience_s=0.5) as client,
         pytest.raises(ServiceUnavailable, match="does not answer") as caught,
     ):
         client.session.me()
