@@ -163,7 +163,7 @@ def test_what_is_refused_raises_what_maskloom_raises(service: Service, lead: Cli
     with pytest.raises(UnknownName, match="there is no run"):
         lead.runs.get("000000000000")
     with pytest.raises(UnknownName, match="no data set"):
-        lead.datasets.get("../accounts")
+        lead.datasets.get("ünknown & ?a=b#")
     with pytest.raises(SettingsError, match="no recipe") as caught:
         lead.runs.start(OPEN, "semi-inf-nte")
     assert "semi-inf-net" in caught.value.hint

@@ -15,7 +15,7 @@ from maskloom.services.api.paging import Limit, Page
 from maskloom.services.api.problems import refusals
 from maskloom.services.api.views import Verification
 
-NOTED = re.compile(r"^(([1-9][0-9]{0,17}):([0-9a-f]{64}))?$")
+_NOTED = re.compile(r"^(([1-9][0-9]{0,17}):([0-9a-f]{64}))?$")
 
 
 class AuditTrail:
@@ -49,7 +49,7 @@ class AuditTrail:
         noted: Annotated[
             str,
             Query(
-                pattern=NOTED.pattern,
+                pattern=_NOTED.pattern,
                 description="NUMBER:HASH of a head of former days, which must be in the trail.",
                 examples=[f"1:{'0' * 64}"],
             ),

@@ -81,18 +81,15 @@ def described(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe(operation: dict[str, Any], method: str) -> None:
-    first, _, rest = operation["description"].partition("\n\n")
+    first, _, rest = operation.pop("description", "").partition("\n\n")
     summary, _, more = first.partition(". ")
     operation["summary"] = summary.rstrip(".")
-    rest = "\n\n".join(part for part in (more, rest) if part)
-    if rest:
-        operation["description"] = rest
-    else:
-        del operation["description"]
+    said = "\n\n".join(part for part in (more, rest) if part)
+    if said:
+        operation["description"] = said
     for parameter in operation.get("parameters", []):
         if parameter["in"] == "path" and parameter["name"] in _PATH_PARTS:
-            said, example = _PATH_PARTS[parameter["name"]]
-            parameter["description"] = said
+            parameter["description"], example = _PATH_PARTS[parameter["name"]]
             parameter["schema"]["examples"] = [example]
     answers = operation["responses"]
     if "HTTPValidationError" in str(answers.get("422")):  # FastAPI's own, in place of which we send problems
