@@ -12,9 +12,8 @@ from maskloom.platform.audit_facts import Broken, Entry, Head
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import audit, leases, runs, steps
 from maskloom.platform.run_facts import RunStatus, StepRecord
-from maskloom.services.api.views import RecipeView, RunRecord, StoryView
+from maskloom.services.api.views import RunRecord, StoryView
 from maskloom.services.cli.place import Glance
-from maskloom.services.recipe_book import every_recipe
 from maskloom.services.records import run_record
 from maskloom.services.stories import story
 
@@ -52,9 +51,6 @@ class Here:
     def stop(self, run: str, kind: str) -> RunStatus:
         found = drive.find(self._platform, run)
         return self._transaction(lambda c: drive.request(c, found, kind))
-
-    def recipes(self) -> list[RecipeView]:
-        return every_recipe()
 
     def verify(self, noted: Head) -> Head | Broken:
         return self._transaction(lambda c: audit.verify(c, noted))

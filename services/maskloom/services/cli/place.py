@@ -18,7 +18,7 @@ from maskloom.platform.errors import SettingsError
 if TYPE_CHECKING:
     from maskloom.platform.audit_facts import Broken, Entry, Head
     from maskloom.platform.run_facts import RunStatus, StepRecord
-    from maskloom.services.api.views import RecipeView, RunRecord, StoryView
+    from maskloom.services.api.views import RunRecord, StoryView
     from maskloom.services.client import Client
 
 _chosen: ContextVar[str | None] = ContextVar("server", default=None)
@@ -58,9 +58,6 @@ class Place(Protocol):
 
     def stop(self, run: str, kind: str) -> RunStatus:
         """Ask to pause or cancel a run (`kind` is `paused` or `cancelled`); how it stood before."""
-
-    def recipes(self) -> Iterable[RecipeView]:
-        """What can be run."""
 
     def verify(self, noted: Head) -> Head | Broken:
         """The head of the audit trail where all of it holds, else where it does not; `noted` must be in it."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from maskloom.services.cli.options import AsJson
-from maskloom.services.cli.place import opened
+from maskloom.services.cli.place import connected, server
+
+if TYPE_CHECKING:
+    from maskloom.services.api.views import RecipeView
 
 
 def recipes(
@@ -18,8 +21,7 @@ def recipes(
     from maskloom.pipelines.recipes import no_recipe
     from maskloom.services.cli.output import listing, people, print_json
 
-    with opened() as place:
-        known = {recipe.name: recipe for recipe in place.recipes()}
+    known = {recipe.name: recipe for recipe in _every_recipe()}
     if name is not None and name not in known:
         raise no_recipe(name, known)
     if as_json:
@@ -50,6 +52,17 @@ def recipes(
         table.add_row(key, _shown(value), known[name].choices[key])
     console.print(table)
     console.print(f"\nChange one with: maskloom run {name} --set KEY=VALUE", style="dim")
+
+
+def _every_recipe() -> list[RecipeView]:
+    """Those of the server, or of this maskloom itself, for which nothing has to be opened."""
+    url = server()
+    if url is None:
+        from maskloom.services.recipe_book import every_recipe
+
+        return every_recipe()
+    with connected(url) as client:
+        return [*client.recipes.list()]
 
 
 def _shown(value: Any) -> str:

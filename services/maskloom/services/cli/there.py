@@ -9,7 +9,7 @@ from datetime import datetime
 from maskloom.platform.audit_facts import Broken, Entry, Head
 from maskloom.platform.errors import UnknownName
 from maskloom.platform.run_facts import RunStatus, StepRecord
-from maskloom.services.api.views import RecipeView, RunRecord, StoryView
+from maskloom.services.api.views import RunRecord, StoryView
 from maskloom.services.cli.place import Glance
 from maskloom.services.client import Client
 
@@ -63,9 +63,6 @@ class There:
         else:
             self._client.runs.cancel(run)
         return before
-
-    def recipes(self) -> Iterator[RecipeView]:
-        return self._client.recipes.list()
 
     def verify(self, noted: Head) -> Head | Broken:
         return self._client.audit.verify(noted if noted.number else None).found
