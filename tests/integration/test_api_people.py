@@ -79,7 +79,7 @@ def test_the_trail_is_taken_out_and_that_is_noted(service: Service, monkeypatch:
 def test_the_trail_is_verified_by_asking(service: Service) -> None:
     verdict = service.as_(ADMIN).ask("GET", "/audit/verification").json
     head = service.platform.database.transaction(audit.head)
-    assert verdict == {"holds": True, "number": head.number, "hash": head.hash, "reason": ""}
+    assert verdict == {"holds": True, "found": {"number": head.number, "hash": head.hash}}
     tamper = "update audit set who = '{}' where number = 2"
     was = trail(service)[-2]["act"]["who"]
     for who, holds in (("eve", False), (was, True)):
@@ -88,7 +88,7 @@ def test_the_trail_is_verified_by_asking(service: Service) -> None:
             whole = statement if statement.startswith("update") else f"alter table audit {statement}"
             service.platform.database.transaction(lambda c, whole=whole: c.execute(text(whole)))
         found = service.as_(ADMIN).ask("GET", "/audit/verification").json
-        assert (found["holds"], found["number"]) == (holds, head.number if holds else 2)
+        assert (found["holds"], found["found"]["number"]) == (holds, head.number if holds else 2)
 
 
 def test_somebody_changes_their_password_and_is_out_everywhere_else(service: Service) -> None:

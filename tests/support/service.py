@@ -90,8 +90,7 @@ def served(server: PostgresServer, port: int = 0, **settings: str) -> Iterator[S
     with open_platform(Settings(home=home, database_url=url, **settings)) as platform:
         ingest_phantom(platform, home / "labelled", Split.LABELLED, 3, 1)
         digests = list(ingest_phantom(platform, home / "pool", Split.UNLABELLED, 7, 2))
-        platform.database.transaction(_closed_dataset)
-        platform.database.transaction(_people)
+        populate(platform)
         run, _ = drive.create(platform, untrained_recipe(), OPEN, seed=1)
         experts = platform.database.transaction(lambda c: labels.expert_labels(c, OPEN, Split.LABELLED))
         label = next(iter(experts.values())).digest
@@ -99,6 +98,12 @@ def served(server: PostgresServer, port: int = 0, **settings: str) -> Iterator[S
             yield Service(platform=platform, url=base, run=run, digests=digests, label=label)
     server.execute(f"DROP DATABASE {database} WITH (FORCE)")
     remove_home(home)
+
+
+def populate(platform: Platform) -> None:
+    """Add an account of each role on the open data set, which is there, and the closed one."""
+    platform.database.transaction(_closed_dataset)
+    platform.database.transaction(_people)
 
 
 def _closed_dataset(connection: Connection) -> None:

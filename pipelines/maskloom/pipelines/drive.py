@@ -57,51 +57,52 @@ def settled(recipe: Recipe, platform: Platform) -> Recipe:
 
 
 def create(platform: Platform, recipe: Recipe, dataset: str, seed: int) -> tuple[Run, bool]:
+    """`insert` in a transaction of its own."""
+    return platform.database.transaction(lambda c: insert(c, platform, recipe, dataset, seed))
+
+
+def insert(
+    connection: Connection, platform: Platform, recipe: Recipe, dataset: str, seed: int
+) -> tuple[Run, bool]:
     """The run of `recipe` on `dataset` as it stands, and whether it is new: the same recipe, data and seed are the same run.
 
     Raises UnknownName for a data set that does not exist, NothingToDo for one without expert masks, SettingsError when the
     backbone's weights are not there.
     """
-
-    def insert(connection: Connection) -> tuple[Run, bool]:
-        known = slices.dataset_names(connection)
-        if dataset not in known:
-            raise UnknownName(
-                f"there is no data set {dataset!r}",
-                hint=f"Data sets: {', '.join(known)}." if known else "Make one with `maskloom ingest`.",
-            )
-        experts = [item for item in labels.current_items(connection, dataset, Split.LABELLED) if item.label]
-        if not experts:
-            raise NothingToDo(
-                f"data set {dataset!r} has no slice with an expert mask",
-                hint=f"maskloom ingest IMAGES --masks MASKS --dataset {dataset} --split labelled",
-            )
-        pool = [
-            Item(slice=item.slice) for item in labels.current_items(connection, dataset, Split.UNLABELLED)
-        ]
-        labelled = labels.growth(dataset, experts, Split.LABELLED)
-        unlabelled = labels.growth(dataset, pool, Split.UNLABELLED)
-        for part in (labelled, unlabelled):
-            labels.add_version(connection, part)
-        stored = recipes.RECIPE.dump_python(settled(recipe, platform), mode="json")
-        identity = {"recipe": stored, "labelled": labelled.version, "pool": unlabelled.version, "seed": seed}
-        run = Run(
-            id=fingerprint(identity)[:12],
-            recipe=stored,
-            dataset=dataset,
-            seed=seed,
-            labelled=labelled.version,
-            pool=unlabelled.version,
-            created_at=datetime.now(UTC),
+    known = slices.dataset_names(connection)
+    if dataset not in known:
+        raise UnknownName(
+            f"there is no data set {dataset!r}",
+            hint=f"Data sets: {', '.join(known)}." if known else "Make one with `maskloom ingest`.",
         )
-        found = runs.find(connection, run.id)
-        if found:
-            return found[0], False
-        _check_weights(recipe.network, platform)
-        runs.add(connection, run)
-        return run, True
-
-    return platform.database.transaction(insert)
+    experts = [item for item in labels.current_items(connection, dataset, Split.LABELLED) if item.label]
+    if not experts:
+        raise NothingToDo(
+            f"data set {dataset!r} has no slice with an expert mask",
+            hint=f"maskloom ingest IMAGES --masks MASKS --dataset {dataset} --split labelled",
+        )
+    pool = [Item(slice=item.slice) for item in labels.current_items(connection, dataset, Split.UNLABELLED)]
+    labelled = labels.growth(dataset, experts, Split.LABELLED)
+    unlabelled = labels.growth(dataset, pool, Split.UNLABELLED)
+    for part in (labelled, unlabelled):
+        labels.add_version(connection, part)
+    stored = recipes.RECIPE.dump_python(settled(recipe, platform), mode="json")
+    identity = {"recipe": stored, "labelled": labelled.version, "pool": unlabelled.version, "seed": seed}
+    run = Run(
+        id=fingerprint(identity)[:12],
+        recipe=stored,
+        dataset=dataset,
+        seed=seed,
+        labelled=labelled.version,
+        pool=unlabelled.version,
+        created_at=datetime.now(UTC),
+    )
+    found = runs.find(connection, run.id)
+    if found:
+        return found[0], False
+    _check_weights(recipe.network, platform)
+    runs.add(connection, run)
+    return run, True
 
 
 def _check_weights(network: NetworkParameters, platform: Platform) -> None:

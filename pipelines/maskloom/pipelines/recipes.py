@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import reduce
 from typing import Any, Literal, get_type_hints
@@ -134,10 +135,15 @@ _RANGES: dict[str, tuple[float, float]] = {
 def named(name: str) -> Recipe:
     """The recipe called `name`. Raises SettingsError that names the nearest one."""
     if name not in RECIPES:
-        raise SettingsError(
-            f"there is no recipe {name!r}", hint=_nearest(name, RECIPES) or f"Recipes: {', '.join(RECIPES)}."
-        )
+        raise no_recipe(name, RECIPES)
     return RECIPES[name]
+
+
+def no_recipe(name: str, known: Collection[str]) -> SettingsError:
+    """What to raise for a name that no recipe has of those that are known."""
+    return SettingsError(
+        f"there is no recipe {name!r}", hint=_nearest(name, known) or f"Recipes: {', '.join(known)}."
+    )
 
 
 def with_settings(recipe: Recipe, settings: list[str]) -> Recipe:

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     """What that provider calls maskloom."""
     oidc_client_secret: SecretStr | None = None
     """What maskloom proves itself with to that provider."""
+    token: SecretStr | None = None
+    """A token for the maskloom that commands ask with --server."""
 
     @field_validator("database_url")
     @classmethod

@@ -6,10 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from sqlalchemy import Connection
-
 from maskloom.platform.audit_facts import Entry
-from maskloom.platform.catalog import audit
 from maskloom.platform.fingerprint import canonical
 
 COLUMNS = (
@@ -28,9 +25,9 @@ COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def as_csv(connection: Connection) -> tuple[int, bytes]:
-    """How many entries there are, and all of them as CSV in UTF-8 with a header, oldest first."""
-    lines = [line_of(entry) for entry in audit.entries(connection)]
+def as_csv(entries: Iterable[Entry]) -> tuple[int, bytes]:
+    """How many entries there are, and all of them in their order as CSV in UTF-8 with a header."""
+    lines = [line_of(entry) for entry in entries]
     return len(lines), (HEADER + "".join(lines)).encode()
 
 

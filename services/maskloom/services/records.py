@@ -13,25 +13,30 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, runs, steps
 from maskloom.platform.facts import Evaluation, Split
 from maskloom.platform.run_facts import Run
+from maskloom.services.api.views import RunRecord
 
 _NAMED_CHANGES = 3
 
 
-def run_record(platform: Platform, run: Run) -> dict[str, Any]:
+def run_record(platform: Platform, run: Run) -> RunRecord:
     """Everything that `maskloom show RUN --json` says."""
     return platform.database.transaction(lambda connection: _record(connection, run))
 
 
 def recipe_name(recipe: dict[str, Any]) -> str:
     """The recipe's name, and what was changed in it, or how many values where they are many."""
-    name, changes = recipes.closest(recipes.RECIPE.validate_python(recipe))
+    return recipe_in_words(*recipes.closest(recipes.RECIPE.validate_python(recipe)))
+
+
+def recipe_in_words(name: str, changes: dict[str, Any]) -> str:
+    """`recipe_name` of a recipe that is known by its name and what was changed in it."""
     if len(changes) > _NAMED_CHANGES:
         return f"{name} with {len(changes)} values changed"
     changed = ", ".join(f"{key}={value}" for key, value in changes.items())
     return f"{name} with {changed}" if changed else name
 
 
-def _record(connection: Connection, run: Run) -> dict[str, Any]:
+def _record(connection: Connection, run: Run) -> RunRecord:
     name, changes = recipes.closest(recipes.RECIPE.validate_python(run.recipe))
     sampled = steps.newest_output(connection, run.id, Sample.kind)
     trained = steps.newest_output(connection, run.id, Train.kind)

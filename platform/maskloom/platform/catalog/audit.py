@@ -18,7 +18,7 @@ from maskloom.platform.catalog.audit_schema import audit, audit_head
 from maskloom.platform.fingerprint import fingerprint, plain
 
 _PORTION = 1000
-_EMPTY = Head(number=0, hash="")
+EMPTY = Head(number=0, hash="")
 _ALL = Sought()
 
 
@@ -88,9 +88,9 @@ def _sought(sought: Sought) -> Select[tuple[Any, ...]]:
     return query
 
 
-def verify(connection: Connection, noted: Head = _EMPTY) -> Head | Broken:
+def verify(connection: Connection, noted: Head = EMPTY) -> Head | Broken:
     """The head of the trail where all of it holds, and `noted`, a head of former days, is in it; else where it does not."""
-    last = _EMPTY
+    last = EMPTY
     # Before the entries: those that are added meanwhile come after it.
     kept = head(connection)
     for entry in entries(connection):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maskloom.platform.catalog import account_schema, audit_schema, review_schema, schema
+from maskloom.platform.catalog import account_schema, audit_schema, idempotency_schema, review_schema, schema
 
 metadata = schema.metadata
 assert review_schema.reviews.metadata is metadata  # importing it has added its tables
@@ -18,6 +18,7 @@ STATE_TABLES = {
         account_schema.sessions,
         account_schema.invitations,
         audit_schema.audit_head,
+        idempotency_schema.idempotency_keys,
     )
 }
 FACT_TABLES = tuple(table.name for table in metadata.sorted_tables if table.name not in STATE_TABLES)

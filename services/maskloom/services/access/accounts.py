@@ -12,25 +12,21 @@ from maskloom.services.access import signing_in
 from maskloom.services.access.caller import Caller, no_dataset
 
 
-def add(platform: Platform, caller: Caller, name: str, *, admin: bool) -> str:
+def add(connection: Connection, caller: Caller, name: str, *, admin: bool) -> str:
     """A new account; the secret of the link by which its owner chooses a password. Raises SettingsError, NotAllowed."""
     caller.must_be_admin()
     signing_in.check_name(name)
-
-    def insert(connection: Connection) -> None:
-        if not accounts.add(connection, name, admin=admin):
-            raise SettingsError(f"there is an account {name!r} already", hint="Choose another name.")
-        audit.append(connection, caller.act("account.made", name, admin=admin))
-
-    platform.database.transaction(insert)
-    return invite(platform, caller, name)
+    if not accounts.add(connection, name, admin=admin):
+        raise SettingsError(f"there is an account {name!r} already", hint="Choose another name.")
+    audit.append(connection, caller.act("account.made", name, admin=admin))
+    return invite(connection, caller, name)
 
 
-def invite(platform: Platform, caller: Caller, name: str) -> str:
+def invite(connection: Connection, caller: Caller, name: str) -> str:
     """The secret of a link by which the account's owner chooses a new password. Raises UnknownName, NotAllowed."""
     caller.must_be_admin()
-    platform.database.transaction(lambda connection: _find(connection, name))
-    return signing_in.invite(platform, name, caller.act("invitation.made", name))
+    _find(connection, name)
+    return signing_in.invite(connection, name, caller.act("invitation.made", name))
 
 
 def change(platform: Platform, caller: Caller, name: str, *, admin: bool, active: bool) -> Account:

@@ -10,13 +10,8 @@ from typing import Any
 
 from maskloom.platform.account_facts import Account, Role
 from maskloom.platform.audit_facts import Act
-from maskloom.platform.errors import MaskloomError, UnknownName
-
-
-class NotAllowed(MaskloomError):
-    """The caller may see what they asked for, but not do that with it."""
-
-    exit_code = 77  # EX_NOPERM of sysexits.h
+from maskloom.platform.errors import UnknownName
+from maskloom.services.errors import NotAllowed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from maskloom.platform.audit_facts import Act
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import accounts, audit, identities
 from maskloom.services.access import signing_in
-from maskloom.services.access.signing_in import NOBODY, NotSignedIn, Via
+from maskloom.services.access.signing_in import NOBODY, Via
+from maskloom.services.errors import NotSignedIn
 
 
 def come_in(platform: Platform, identity: Identity, address: str) -> str:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ValidationError
 from maskloom.platform.account_facts import Identity
 from maskloom.platform.errors import MaskloomError
 from maskloom.platform.settings import Settings
-from maskloom.services.access.signing_in import NotSignedIn
+from maskloom.services.errors import NotSignedIn
 
 Kept = TypeVar("Kept")
 _SIGNATURES = [

@@ -13,9 +13,10 @@ from maskloom.platform.account_facts import ACCOUNT_NAME, Account
 from maskloom.platform.audit_facts import Act
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import accounts, audit, credentials
-from maskloom.platform.errors import MaskloomError, SettingsError
+from maskloom.platform.errors import SettingsError
 from maskloom.services.access import passwords
-from maskloom.services.access.caller import Caller, NotAllowed
+from maskloom.services.access.caller import Caller
+from maskloom.services.errors import NotAllowed, NotSignedIn
 
 SESSION_LIFETIME = timedelta(hours=12)
 INVITATION_LIFETIME = timedelta(hours=24)
@@ -27,12 +28,6 @@ class Via(StrEnum):
 
     PASSWORD = "password"  # noqa: S105 - a word, not one
     PROVIDER = "provider"
-
-
-class NotSignedIn(MaskloomError):
-    """Nobody is let in with that password, session, token or link."""
-
-    exit_code = 77
 
 
 def sign_in(platform: Platform, name: str, password: str, address: str) -> str:
@@ -97,15 +92,11 @@ def csrf_token(secret: str) -> str:
     return hashlib.sha256(f"csrf of {secret}".encode()).hexdigest()
 
 
-def invite(platform: Platform, account: str | None, entry: Act) -> str:
+def invite(connection: Connection, account: str | None, entry: Act) -> str:
     """The secret of a link that works once, to choose the password of `account`, or to become the first admin (None)."""
     secret = passwords.new_secret()
-
-    def add(connection: Connection) -> None:
-        credentials.invite(connection, passwords.digest_of(secret), account, INVITATION_LIFETIME)
-        audit.append(connection, entry)
-
-    platform.database.transaction(add)
+    credentials.invite(connection, passwords.digest_of(secret), account, INVITATION_LIFETIME)
+    audit.append(connection, entry)
     return secret
 
 
@@ -113,7 +104,8 @@ def invite_first_admin(platform: Platform) -> str | None:
     """The secret of a link to become the first admin; None when there is one. An earlier such link is void from now on."""
     if platform.database.transaction(accounts.has_admin):
         return None
-    return invite(platform, None, act("invitation.made", "the first admin", "this machine", who=NOBODY))
+    entry = act("invitation.made", "the first admin", "this machine", who=NOBODY)
+    return platform.database.transaction(lambda connection: invite(connection, None, entry))
 
 
 def accept(platform: Platform, secret: str, name: str, password: str, address: str) -> str:

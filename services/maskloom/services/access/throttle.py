@@ -13,25 +13,10 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from maskloom.platform.errors import MaskloomError
+from maskloom.services.errors import TooManyTries
 
 _PER_NAME = RateLimitItemPerMinute(10, 15)
 _PER_ADDRESS = RateLimitItemPerMinute(50, 15)
-
-
-class TooManyTries(MaskloomError):
-    """Somebody was refused too often; `retry_s`: when they may try again, in seconds."""
-
-    exit_code = 75
-
-    def __init__(self, retry_s: int) -> None:
-        super().__init__(
-            "too many tries were refused", hint=f"Try again in {math.ceil(retry_s / 60)} minutes."
-        )
-        self.retry_s = retry_s
-
-    def __reduce__(self) -> tuple[type[TooManyTries], tuple[int]]:
-        return type(self), (self.retry_s,)
 
 
 class Throttle:

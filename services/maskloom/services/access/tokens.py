@@ -22,7 +22,13 @@ _TOKEN = re.compile(r"mlm_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})")
 
 
 def make(
-    platform: Platform, caller: Caller, *, label: str, role: Role, dataset: str | None, lifetime: timedelta
+    connection: Connection,
+    caller: Caller,
+    *,
+    label: str,
+    role: Role,
+    dataset: str | None,
+    lifetime: timedelta,
 ) -> tuple[Token, str]:
     """A new token of the caller, and the text of it, which nobody can read again.
 
@@ -39,27 +45,21 @@ def make(
             hint="Sign in with your password.",
         )
     token_id, secret = secrets.token_hex(8), passwords.new_secret()
-
-    def add(connection: Connection) -> Token:
-        if credentials.count_tokens(connection, caller.account.name) >= MOST:
-            raise SettingsError(
-                f"you have {MOST} tokens already", hint="Revoke those that nobody uses any more."
-            )
-        token = credentials.add_token(
-            connection,
-            passwords.digest_of(secret),
-            lifetime,
-            token_id=token_id,
-            account=caller.account.name,
-            label=label,
-            role=role,
-            dataset=dataset,
-        )
-        detail = {"role": role, "expires_at": token.expires_at.isoformat()}
-        audit.append(connection, caller.act("token.made", token_id, dataset=dataset, **detail))
-        return token
-
-    return platform.database.transaction(add), f"mlm_{token_id}_{secret}"
+    if credentials.count_tokens(connection, caller.account.name) >= MOST:
+        raise SettingsError(f"you have {MOST} tokens already", hint="Revoke those that nobody uses any more.")
+    token = credentials.add_token(
+        connection,
+        passwords.digest_of(secret),
+        lifetime,
+        token_id=token_id,
+        account=caller.account.name,
+        label=label,
+        role=role,
+        dataset=dataset,
+    )
+    detail = {"role": role, "expires_at": token.expires_at.isoformat()}
+    audit.append(connection, caller.act("token.made", token_id, dataset=dataset, **detail))
+    return token, f"mlm_{token_id}_{secret}"
 
 
 def revoke(platform: Platform, caller: Caller, account: str, token_id: str) -> None:

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
 
-from maskloom.platform.account_facts import Account, Role
+from maskloom.platform.account_facts import Account
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import accounts as queries
 from maskloom.services.access import accounts
 from maskloom.services.api.gate import Signed
+from maskloom.services.api.once import Repeatable
 from maskloom.services.api.paging import Page
-
-
-class NewAccount(BaseModel):
-    """An account to make."""
-
-    name: str = Field(max_length=200, examples=["ada"])
-    admin: bool = False
-
-
-class Link(BaseModel):
-    """An invitation: it works once, for a day. Its secret is after the # of its address, where no log has it."""
-
-    secret: str
-    url: str = Field(examples=["https://maskloom.example.org/welcome#..."])
-
-
-class AccountState(BaseModel):
-    """Whether an account is an admin's, and whether it is let in."""
-
-    admin: bool
-    active: bool
-
-
-class Grant(BaseModel):
-    """A role on a data set."""
-
-    role: Role
+from maskloom.services.api.problems import refusals
+from maskloom.services.api.views import AccountState, Grant, Link, NewAccount
 
 
 class Administration:
@@ -47,8 +22,8 @@ class Administration:
         self._platform = platform
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/accounts", tags=["accounts"])
-        router.add_api_route("", self.every, methods=["GET"])
+        router = APIRouter(prefix="/accounts", tags=["accounts"], responses=refusals(403))
+        router.add_api_route("", self.every, methods=["GET"], name="list")
         router.add_api_route("", self.add, methods=["POST"], status_code=201)
         router.add_api_route("/{account}", self.change, methods=["PUT"])
         router.add_api_route("/{account}/invitation", self.invite, methods=["POST"], status_code=201)
@@ -61,13 +36,16 @@ class Administration:
         caller.must_be_admin()
         return Page(items=self._platform.database.transaction(queries.everyone))
 
-    def add(self, wanted: NewAccount, request: Request, caller: Signed) -> Link:
+    def add(self, wanted: NewAccount, request: Request, caller: Signed, once: Repeatable) -> Link:
         """Make an account. Its owner chooses a password with the invitation."""
-        return self._link(request, accounts.add(self._platform, caller, wanted.name, admin=wanted.admin))
+        caller.must_be_admin()
+        secret = once.answer_with_secret(lambda c: accounts.add(c, caller, wanted.name, admin=wanted.admin))
+        return self._link(request, secret)
 
-    def invite(self, account: str, request: Request, caller: Signed) -> Link:
+    def invite(self, account: str, request: Request, caller: Signed, once: Repeatable) -> Link:
         """Let the owner of an account choose a new password. Until they do, the old one works."""
-        return self._link(request, accounts.invite(self._platform, caller, account))
+        caller.must_be_admin()
+        return self._link(request, once.answer_with_secret(lambda c: accounts.invite(c, caller, account)))
 
     def _link(self, request: Request, secret: str) -> Link:
         base = self._platform.settings.url or str(request.base_url).rstrip("/")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from fastapi import APIRouter, FastAPI
 
 from maskloom.platform.bootstrap import Platform
@@ -10,6 +12,7 @@ from maskloom.services.api.administration import Administration
 from maskloom.services.api.audit_trail import AuditTrail
 from maskloom.services.api.bodies import Bodies
 from maskloom.services.api.datasets import Datasets
+from maskloom.services.api.description import ABOUT, TAGS, described, operation_id
 from maskloom.services.api.events import Events
 from maskloom.services.api.frame import Frame
 from maskloom.services.api.health import Health
@@ -17,8 +20,9 @@ from maskloom.services.api.metrics import Metrics
 from maskloom.services.api.own_account import OwnAccount
 from maskloom.services.api.people import People
 from maskloom.services.api.pictures import Pictures
-from maskloom.services.api.problems import RESPONSES, answer_with_problems
+from maskloom.services.api.problems import answer_with_problems
 from maskloom.services.api.provider_sign_in import ProviderSignIn
+from maskloom.services.api.recipes import Recipes
 from maskloom.services.api.runs import Runs
 from maskloom.services.console.console import Console
 
@@ -34,17 +38,20 @@ def create_app(platform: Platform) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
+        openapi_tags=TAGS,
+        generate_unique_id_function=operation_id,
+        description=ABOUT,
         # Its own spans have the paths of requests, which name data sets; `frame.py` traces them by their routes.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.platform = platform
     throttle = app.state.throttle = Throttle()
     console = Console(platform)
-    api = APIRouter(prefix=PREFIX, responses=RESPONSES)
+    api = APIRouter(prefix=PREFIX)
     api.include_router(ProviderSignIn(platform, throttle, console.signed_in).router())
     for guarded in (People, OwnAccount):
         api.include_router(guarded(platform, throttle).router())
-    for part in (Administration, AuditTrail, Datasets, Pictures, Runs, Events):
+    for part in (Administration, AuditTrail, Datasets, Pictures, Recipes, Runs, Events):
         api.include_router(part(platform).router())
     app.include_router(api)
     app.include_router(Health(platform).router())
@@ -54,4 +61,6 @@ def create_app(platform: Platform) -> FastAPI:
     metrics = Metrics(platform)
     app.include_router(metrics.router())
     app.add_middleware(Frame, seen=metrics.seen, prefix=PREFIX)
+    document = app.openapi
+    app.openapi = cache(lambda: described(document()))  # type: ignore[method-assign]
     return app

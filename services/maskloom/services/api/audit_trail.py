@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -9,18 +10,23 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime
 from sqlalchemy import Connection
 
-from maskloom.platform.audit_facts import Broken, Entry, Sought
+from maskloom.platform.audit_facts import Entry, Head, Sought
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import audit
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
 from maskloom.services.api.paging import Limit, Page
+from maskloom.services.api.problems import refusals
+from maskloom.services.api.views import Verification
 from maskloom.services.audit_table import HEADER, line_of
 
-Before = Annotated[int | None, Query(ge=1, lt=2**63, description="`next` of the answer before.")]
+_NOTED = re.compile(r"^(([1-9][0-9]{0,17}):([0-9a-f]{64}))?$")
+Before = Annotated[
+    int | None, Query(ge=1, lt=2**63, description="`next` of the answer before.", examples=[101])
+]
 _Text = Annotated[str | None, Query(max_length=200)]
 _PORTION = 1000
 _TABLE: dict[int | str, dict[str, Any]] = {
@@ -45,15 +51,6 @@ def sought(
 Wanted = Annotated[Sought, Depends(sought)]
 
 
-class Verdict(BaseModel):
-    """Whether the trail is as it was written. `number` and `hash`: its head; where it is broken, the first wrong entry."""
-
-    holds: bool
-    number: int
-    hash: str
-    reason: str = Field(examples=["it was changed"])
-
-
 class AuditTrail:
     """Answers below /audit, and GET /audit.csv."""
 
@@ -61,11 +58,16 @@ class AuditTrail:
         self._transaction = platform.database.transaction
 
     def router(self) -> APIRouter:
-        router = APIRouter(tags=["audit"])
-        router.add_api_route("/audit", self.entries, methods=["GET"])
-        router.add_api_route("/audit/verification", self.verify, methods=["GET"])
+        router = APIRouter(tags=["audit"], responses=refusals(403))
+        router.add_api_route("/audit", self.entries, methods=["GET"], name="list")
+        router.add_api_route("/audit/verification", self.verification, methods=["GET"], name="verify")
         router.add_api_route(
-            "/audit.csv", self.table, methods=["GET"], response_class=StreamingResponse, responses=_TABLE
+            "/audit.csv",
+            self.table,
+            methods=["GET"],
+            response_class=StreamingResponse,
+            responses=_TABLE,
+            name="table",
         )
         return router
 
@@ -77,10 +79,23 @@ class AuditTrail:
         found = self._transaction(lambda c: audit.newest(c, cursor, limit, wanted))
         return Page(items=found, next=str(found[-1].number) if len(found) == limit else "")
 
-    def verify(self, caller: Signed) -> Verdict:
+    def verification(
+        self,
+        caller: Signed,
+        noted: Annotated[
+            str,
+            Query(
+                pattern=_NOTED.pattern,
+                description="NUMBER:HASH of a head of former days, which must be in the trail.",
+                examples=[f"1:{'0' * 64}"],
+            ),
+        ] = "",
+    ) -> Verification:
         """Look whether every entry is as it was written, and in its place."""
         caller.must_be_admin()
-        return self._transaction(verdict)
+        number, _, hash_ = noted.partition(":")
+        head = Head(number=int(number or 0), hash=hash_)
+        return self._transaction(lambda c: verified(c, head))
 
     def table(self, caller: Signed, wanted: Wanted) -> StreamingResponse:
         """What was done as CSV, oldest first; that it was taken out is the last entry that it can have."""
@@ -105,12 +120,10 @@ class AuditTrail:
             after = found[-1].number
 
 
-def verdict(connection: Connection) -> Verdict:
-    """Whether the trail is as it was written."""
-    found = audit.verify(connection)
-    if isinstance(found, Broken):
-        return Verdict(holds=False, number=found.number, hash="", reason=found.reason)
-    return Verdict(holds=True, number=found.number, hash=found.hash, reason="")
+def verified(connection: Connection, noted: Head = audit.EMPTY) -> Verification:
+    """Whether the trail is as it was written, and has `noted`, a head of former days."""
+    found = audit.verify(connection, noted)
+    return Verification(holds=isinstance(found, Head), found=found)
 
 
 def _note(connection: Connection, caller: Caller, asked: dict[str, str]) -> int:

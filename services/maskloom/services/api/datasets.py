@@ -2,64 +2,24 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from pydantic import BaseModel, Field, TypeAdapter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import labels, slices
 from maskloom.platform.errors import UnknownName
-from maskloom.platform.facts import LabelKind, Slice, Split
+from maskloom.platform.facts import Slice, Split
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
 from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
+from maskloom.services.api.problems import refusals
+from maskloom.services.api.views import DatasetView, LabelView, QuarantinedView, SliceView
 
 SLICE_PLACE: TypeAdapter[tuple[str, int, str]] = TypeAdapter(tuple[str, int, str])
-
-
-class DatasetView(BaseModel):
-    """A data set."""
-
-    name: str = Field(examples=["covid"])
-    classes: list[str] = Field(examples=[["infection"]])
-    slices: dict[Split, int] = Field(examples=[{"labelled": 20, "unlabelled": 1600, "test": 48}])
-    role: Role = Field(description="What you are on it.")
-
-
-class SliceView(BaseModel):
-    """A slice. `digest` is the sha256 of its file."""
-
-    digest: str = Field(examples=["9f2c" * 16])
-    split: Split
-    volume: str = Field(examples=["patient 7"])
-    position: int
-    name: str = Field(examples=["patient_7_031.png"])
-    width: int
-    height: int
-    bits: int
-    intensity: dict[str, object] | None = Field(description="How grey values map to those of the source.")
-
-
-class LabelView(BaseModel):
-    """A mask that a slice has or had. All digests."""
-
-    digest: str
-    kind: LabelKind
-    mask: str
-    step: str | None
-    checkpoint: str | None
-    reader: str | None
-    parent: str | None
-    scores: dict[str, float]
-
-
-class QuarantinedView(BaseModel):
-    """A file that was set aside when it came, and why."""
-
-    split: Split
-    source: str
-    reason: str
 
 
 class Datasets:
@@ -71,12 +31,14 @@ class Datasets:
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/datasets", tags=["data sets"])
-        router.add_api_route("", self.every, methods=["GET"])
-        router.add_api_route("/{dataset}", self.one, methods=["GET"])
+        router.add_api_route("", self.every, methods=["GET"], name="list")
+        router.add_api_route("/{dataset}", self.one, methods=["GET"], name="get")
         router.add_api_route("/{dataset}/slices", self.slices, methods=["GET"])
         router.add_api_route("/{dataset}/slices/{digest}", self.slice, methods=["GET"])
         router.add_api_route("/{dataset}/slices/{digest}/labels", self.labels, methods=["GET"])
-        router.add_api_route("/{dataset}/quarantine", self.quarantine, methods=["GET"])
+        router.add_api_route(
+            "/{dataset}/quarantine", self.quarantine, methods=["GET"], responses=refusals(403)
+        )
         return router
 
     def every(self, caller: Signed) -> Page[DatasetView]:
@@ -97,7 +59,7 @@ class Datasets:
         self,
         dataset: str,
         caller: Signed,
-        split: Split = Split.UNLABELLED,
+        split: Annotated[Split, Query(description="Which split.")] = Split.UNLABELLED,
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[SliceView]:
@@ -107,13 +69,13 @@ class Datasets:
         found = self._transaction(lambda c: slices.page(c, dataset, split, after, limit))
         last = found[-1] if len(found) == limit else None
         return Page(
-            items=[_slice(one) for one in found],
+            items=[slice_view(one) for one in found],
             next=cursor_of(place_of_slice(last)) if last else "",
         )
 
     def slice(self, dataset: str, digest: str, caller: Signed) -> SliceView:
         """A slice."""
-        return _slice(slice_seen(self._platform, caller, dataset, digest))
+        return slice_view(slice_seen(self._platform, caller, dataset, digest))
 
     def labels(self, dataset: str, digest: str, caller: Signed) -> Page[LabelView]:
         """Every mask that a slice ever had, oldest first."""
@@ -152,6 +114,6 @@ def slice_seen(platform: Platform, caller: Caller, dataset: str, digest: str) ->
     return found[digest]
 
 
-def _slice(one: Slice) -> SliceView:
-    # Without the patient: who looks at masks need not know which slices are whose.
+def slice_view(one: Slice) -> SliceView:
+    """A slice as it is told of."""
     return SliceView.model_validate(one, from_attributes=True)

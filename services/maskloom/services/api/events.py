@@ -52,9 +52,19 @@ class Events:
         request: Request,
         run: str,
         caller: Signed,
-        last: Annotated[str, Header(alias="Last-Event-ID", description="The last event that you have.")] = "",
+        last: Annotated[
+            str,
+            Header(
+                alias="Last-Event-ID",
+                description="The last event that you have.",
+                examples=["7-1767225600000000"],
+            ),
+        ] = "",
     ) -> StreamingResponse:
-        """What has happened to a run, and then what does, each once: from after the last event, where that is said."""
+        """Follow a run.
+
+        All that has happened, and then what does, each once: from after the last event, where that is said.
+        """
         seen = _seen(last)
         found = await to_thread.run_sync(run_seen, self._platform, caller, run, Role.VIEWER)
         return StreamingResponse(self._lines(request, found.id, seen), media_type="text/event-stream")

@@ -11,9 +11,10 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 
 from maskloom.platform.bootstrap import Platform
 from maskloom.services.access import signing_in, tokens
-from maskloom.services.access.caller import Caller, NotAllowed
-from maskloom.services.access.signing_in import SESSION_LIFETIME, NotSignedIn
+from maskloom.services.access.caller import Caller
+from maskloom.services.access.signing_in import SESSION_LIFETIME
 from maskloom.services.access.throttle import Throttle
+from maskloom.services.errors import NotAllowed, NotSignedIn
 
 COOKIE = "maskloom_session"
 CSRF_HEADER = "X-CSRF-Token"

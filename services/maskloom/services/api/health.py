@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -12,6 +13,9 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.errors import MaskloomError
 
 _NO_BLOB = "0" * 64
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"description": "Not ready: the states tell what is not", "model": dict[str, str]}
+}
 _log = logging.getLogger(__name__)
 
 
@@ -29,7 +33,7 @@ class Health:
         router = APIRouter(tags=["health"])
         router.add_api_route("/healthz", self.alive, methods=["GET"])
         router.add_api_route(
-            "/readyz", self.ready, methods=["GET"], responses={503: {"description": "Not ready"}}
+            "/readyz", self.ready, methods=["GET"], response_model=dict[str, str], responses=_NOT_READY
         )
         return router
 
@@ -38,7 +42,7 @@ class Health:
         return {"status": "ok"}
 
     def ready(self) -> JSONResponse:
-        """Whether the database, the objects and Ray answer: 200 when all do, else 503."""
+        """Whether the database, the objects and Ray answer. 200 when all do, else 503."""
         states = {name: self._state(name) for name in self._checks}
         return JSONResponse(states, 200 if set(states.values()) == {"ok"} else 503)
 

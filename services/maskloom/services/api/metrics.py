@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
@@ -12,7 +13,9 @@ from sqlalchemy import Connection
 
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, reviews, runs, steps, tickets
+from maskloom.services.api.problems import refusals
 
+_TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}, "description": "Metrics"}}
 _SLOWEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 
@@ -33,7 +36,14 @@ class Metrics:
 
     def router(self) -> APIRouter:
         router = APIRouter(tags=["health"])
-        router.add_api_route("/metrics", self.tell, methods=["GET"], response_class=Response)
+        router.add_api_route(
+            "/metrics",
+            self.tell,
+            methods=["GET"],
+            response_class=Response,
+            responses=_TEXT | refusals(503),
+            name="metrics",
+        )
         return router
 
     def tell(self) -> Response:

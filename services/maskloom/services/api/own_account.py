@@ -9,11 +9,11 @@ from maskloom.platform.account_facts import Session
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import credentials
 from maskloom.services.access import passwords, signing_in
-from maskloom.services.access.caller import NotAllowed
 from maskloom.services.access.throttle import Throttle
 from maskloom.services.api.gate import COOKIE, Signed, address_of
 from maskloom.services.api.paging import Page
-from maskloom.services.api.people import Password
+from maskloom.services.api.views import Password
+from maskloom.services.errors import NotAllowed
 
 
 class NewPassword(BaseModel):

@@ -14,9 +14,10 @@ from maskloom.platform.errors import SettingsError
 
 T = TypeVar("T")
 Place = TypeVar("Place")
-Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.", examples=[100])]
 Cursor = Annotated[
-    str, Query(max_length=1000, description="`next` of the answer before; empty for the first.")
+    str,
+    Query(max_length=1000, description="`next` of the answer before; empty for the first.", examples=[""]),
 ]
 
 

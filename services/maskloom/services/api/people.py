@@ -5,63 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field, SecretStr
 
-from maskloom.platform.account_facts import Role, Token
+from maskloom.platform.account_facts import Token
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import credentials
 from maskloom.services.access import signing_in, tokens
-from maskloom.services.access.signing_in import NotSignedIn
 from maskloom.services.access.throttle import Throttle
 from maskloom.services.api.gate import COOKIE, Signed, address_of, refuse_other_sites, set_session
+from maskloom.services.api.once import Repeatable
 from maskloom.services.api.paging import Page
-
-Password = Annotated[SecretStr, Field(max_length=1000)]
-
-
-class Credentials(BaseModel):
-    """Who signs in."""
-
-    account: str = Field(max_length=200, examples=["ada"])
-    password: Password
-
-
-class Acceptance(BaseModel):
-    """What an invitation's link brings: its secret, the password that was chosen, and with the first admin's a name."""
-
-    secret: SecretStr = Field(max_length=200)
-    account: str = Field("", max_length=200)
-    password: Password
-
-
-class Me(BaseModel):
-    """Who you are."""
-
-    account: str
-    admin: bool
-    roles: dict[str, Role]
-    csrf_token: str = Field(
-        description="For the header X-CSRF-Token of each change, where a cookie lets you in."
-    )
-
-
-class NewToken(BaseModel):
-    """A token to make: it may do what you may, but never more than `role`, and only on `dataset` where one is named."""
-
-    label: str = Field(min_length=1, max_length=100, examples=["nightly import"])
-    role: Role
-    dataset: str | None = None
-    days: int = Field(90, ge=1, le=tokens.LONGEST.days)
-
-
-class MadeToken(BaseModel):
-    """A token. Its text is shown this once."""
-
-    token: Token
-    text: str = Field(examples=["mlm_0123456789abcdef_..."])
+from maskloom.services.api.problems import refusals
+from maskloom.services.api.views import Acceptance, Credentials, MadeToken, Me, NewToken
+from maskloom.services.errors import NotSignedIn
 
 
 class People:
@@ -73,14 +30,27 @@ class People:
         self._throttle = throttle
 
     def router(self) -> APIRouter:
-        router = APIRouter(tags=["people"])
-        router.add_api_route("/session", self.sign_in, methods=["POST"], status_code=204)
-        router.add_api_route("/session", self.sign_out, methods=["DELETE"], status_code=204)
-        router.add_api_route("/invitation", self.accept, methods=["POST"], status_code=204)
-        router.add_api_route("/me", self.me, methods=["GET"])
-        router.add_api_route("/tokens", self.tokens, methods=["GET"])
-        router.add_api_route("/tokens", self.make_token, methods=["POST"], status_code=201)
-        router.add_api_route("/tokens/{token}", self.revoke_token, methods=["DELETE"], status_code=204)
+        router = APIRouter()
+        session = APIRouter(tags=["session"])
+        coming_in = refusals(401, 429)
+        session.add_api_route(
+            "/session", self.sign_in, methods=["POST"], status_code=204, responses=coming_in
+        )
+        session.add_api_route("/session", self.sign_out, methods=["DELETE"], status_code=204)
+        session.add_api_route(
+            "/invitation", self.accept, methods=["POST"], status_code=204, responses=coming_in
+        )
+        session.add_api_route("/me", self.me, methods=["GET"])
+        router.include_router(session)
+        tokens = APIRouter(prefix="/tokens", tags=["tokens"])
+        tokens.add_api_route("", self.tokens, methods=["GET"], name="list")
+        tokens.add_api_route(
+            "", self.make_token, methods=["POST"], status_code=201, responses=refusals(404), name="make"
+        )
+        tokens.add_api_route(
+            "/{token}", self.revoke_token, methods=["DELETE"], status_code=204, name="revoke"
+        )
+        router.include_router(tokens)
         return router
 
     def sign_in(self, given: Credentials, request: Request) -> Response:
@@ -130,15 +100,17 @@ class People:
         """Your tokens, without their secrets."""
         return Page(items=self._transaction(lambda c: credentials.tokens_of(c, caller.account.name)))
 
-    def make_token(self, wanted: NewToken, caller: Signed) -> MadeToken:
+    def make_token(self, wanted: NewToken, caller: Signed, once: Repeatable) -> MadeToken:
         """Make a token. Its text is in this answer, and nowhere else."""
-        token, text = tokens.make(
-            self._platform,
-            caller,
-            label=wanted.label,
-            role=wanted.role,
-            dataset=wanted.dataset,
-            lifetime=timedelta(days=wanted.days),
+        token, text = once.answer_with_secret(
+            lambda connection: tokens.make(
+                connection,
+                caller,
+                label=wanted.label,
+                role=wanted.role,
+                dataset=wanted.dataset,
+                lifetime=timedelta(days=wanted.days),
+            )
         )
         return MadeToken(token=token, text=text)
 

@@ -25,9 +25,17 @@ _PNG: dict[int | str, dict[str, Any]] = {
 }
 Size = Annotated[
     int | None,
-    Query(ge=rendering.SMALLEST, le=rendering.LARGEST, description="Pixels of the longer side, at most."),
+    Query(
+        ge=rendering.SMALLEST,
+        le=rendering.LARGEST,
+        description="Pixels of the longer side, at most.",
+        examples=[512],
+    ),
 ]
-Known = Annotated[str, Header(alias="If-None-Match", description="The ETag of the picture that you have.")]
+Known = Annotated[
+    str,
+    Header(alias="If-None-Match", description="The ETag of the picture that you have.", examples=['"9f2c"']),
+]
 
 
 class Pictures:
@@ -48,12 +56,17 @@ class Pictures:
         dataset: str,
         digest: str,
         caller: Signed,
-        level: Annotated[float | None, Query(examples=[-600])] = None,
-        width: Annotated[float | None, Query(examples=[1500])] = None,
+        level: Annotated[
+            float | None, Query(description="The middle of the window.", examples=[-600])
+        ] = None,
+        width: Annotated[float | None, Query(description="How wide the window is.", examples=[1500])] = None,
         size: Size = None,
         known: Known = "",
     ) -> Response:
-        """A slice, with a window in its own unit (HU for CT that says so) or else as networks see it."""
+        """A slice as a picture.
+
+        With a window in its own unit (HU for CT that says so), or else as networks see it.
+        """
         found = slice_seen(self._platform, caller, dataset, digest)
         if (level is None) != (width is None):
             raise SettingsError("a window has a level and a width", hint="Give both, or neither.")
@@ -71,11 +84,14 @@ class Pictures:
         dataset: str,
         label: str,
         caller: Signed,
-        style: MaskStyle = MaskStyle.FILLED,
+        style: Annotated[MaskStyle, Query(description="How it is drawn.")] = MaskStyle.FILLED,
         size: Size = None,
         known: Known = "",
     ) -> Response:
-        """A mask, transparent where it has no lesion, to lie over its slice."""
+        """A mask as a picture.
+
+        It is transparent where it has no lesion, to lie over its slice.
+        """
         caller.must_be(Role.VIEWER, dataset)
         found = self._platform.database.transaction(lambda c: labels.by_digest(c, [label])).get(label)
         if found is None or found.dataset != dataset:

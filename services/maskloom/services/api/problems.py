@@ -10,7 +10,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from maskloom.platform.errors import (
@@ -24,10 +23,9 @@ from maskloom.platform.errors import (
     ToolUnavailable,
     UnknownName,
 )
-from maskloom.services.access.caller import NotAllowed
 from maskloom.services.access.provider import ProviderUnavailable
-from maskloom.services.access.signing_in import NotSignedIn
-from maskloom.services.access.throttle import TooManyTries
+from maskloom.services.api.views import Problem
+from maskloom.services.errors import Conflict, NotAllowed, NotSignedIn, StillAtWork, TooManyTries
 
 MEDIA_TYPE = "application/problem+json"
 _STATUS: dict[type[MaskloomError], int] = {
@@ -38,6 +36,7 @@ _STATUS: dict[type[MaskloomError], int] = {
     SettingsError: 422,
     NothingToDo: 422,
     RunBusy: 409,
+    Conflict: 409,
     CatalogUnavailable: 503,
     ObjectStoreUnavailable: 503,
     ClusterUnavailable: 503,
@@ -48,23 +47,9 @@ _OURS = 500
 _log = logging.getLogger(__name__)
 
 
-class Problem(BaseModel):
-    """An answer that is no success."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    hint: str = Field("", description="What to do about it.")
-
-
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": HTTPStatus(status).phrase,
-        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
-    }
-    for status in (400, 401, 403, 404, 409, 413, 422, 429, 503)
-}
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route declares where it gives these answers besides those that follow from its form (`description.py`)."""
+    return {status: {"description": HTTPStatus(status).phrase} for status in statuses}
 
 
 def answer_with_problems(app: FastAPI, page: Callable[[Problem], HTMLResponse]) -> None:
@@ -113,6 +98,8 @@ def _of_maskloom(request: Request, error: MaskloomError) -> JSONResponse:
 def _headers(error: MaskloomError) -> dict[str, str]:
     if isinstance(error, NotSignedIn):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, StillAtWork):
+        return {"Retry-After": "1"}
     return {"Retry-After": str(error.retry_s)} if isinstance(error, TooManyTries) else {}
 
 

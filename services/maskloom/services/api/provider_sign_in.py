@@ -13,9 +13,9 @@ from maskloom.platform.errors import UnknownName
 from maskloom.services.access import people
 from maskloom.services.access.provider import Provider, ProviderUnavailable, refused
 from maskloom.services.access.round_trip import LIFETIME_S, RoundTrip, RoundTrips
-from maskloom.services.access.signing_in import NotSignedIn
 from maskloom.services.access.throttle import Throttle
 from maskloom.services.api.gate import address_of, is_private, set_session
+from maskloom.services.errors import NotSignedIn
 
 _COOKIE = "maskloom_round_trip"
 _FOLDER = "/api/v1/session/oidc"

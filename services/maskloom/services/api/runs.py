@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from maskloom.pipelines import drive, recipes
@@ -15,53 +14,17 @@ from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import audit, runs, steps, tickets
 from maskloom.platform.errors import UnknownName
-from maskloom.platform.run_facts import Priority, Run, RunStatus, Ticket
+from maskloom.platform.run_facts import Run, Ticket
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
+from maskloom.services.api.once import Once, Repeatable
 from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
+from maskloom.services.api.problems import refusals
+from maskloom.services.api.views import Going, NewRun, RunRecord, RunView, StartedRun, StepView, StoryView
 from maskloom.services.records import recipe_name, run_record
+from maskloom.services.stories import story
 
 _PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[datetime, str])
-
-
-class NewRun(BaseModel):
-    """What to run. The same recipe, data and seed are the same run: to ask for it again goes on with it."""
-
-    dataset: str = Field(examples=["covid"])
-    recipe: str = Field("semi-inf-net", examples=["semi-inf-net"])
-    settings: list[str] = Field([], max_length=100, examples=[["sampling.group_size=10"]])
-    seed: int = Field(0, ge=0, lt=2**63)
-    priority: Priority = Priority.NORMAL
-    workers: int = Field(1, ge=1, le=1024, description="How many trainers and labellers.")
-
-
-class Going(BaseModel):
-    """How a run is to go on."""
-
-    priority: Priority = Priority.NORMAL
-    workers: int = Field(1, ge=1, le=1024)
-
-
-class RunView(BaseModel):
-    """A run, in short."""
-
-    id: str = Field(examples=["3f9c2a71b0de"])
-    dataset: str
-    recipe: str = Field(examples=["semi-inf-net with sampling.group_size=10"])
-    seed: int
-    status: RunStatus
-    created_at: datetime
-
-
-class StepView(BaseModel):
-    """A step that a run has taken."""
-
-    key: str
-    kind: str
-    round: int | None
-    seconds: float
-    committed_at: datetime
-    output: Any
 
 
 class Runs:
@@ -73,19 +36,22 @@ class Runs:
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/runs", tags=["runs"])
-        router.add_api_route("", self.every, methods=["GET"])
-        router.add_api_route("", self.start, methods=["POST"], status_code=202)
-        router.add_api_route("/{run}", self.one, methods=["GET"])
+        router.add_api_route("", self.every, methods=["GET"], responses=refusals(404), name="list")
+        router.add_api_route("", self.start, methods=["POST"], status_code=202, responses=refusals(403, 404))
+        router.add_api_route("/{run}", self.one, methods=["GET"], name="get")
         router.add_api_route("/{run}/steps", self.steps, methods=["GET"])
-        router.add_api_route("/{run}/pause", self.pause, methods=["POST"], status_code=202)
-        router.add_api_route("/{run}/cancel", self.cancel, methods=["POST"], status_code=202)
-        router.add_api_route("/{run}/resume", self.resume, methods=["POST"], status_code=202)
+        router.add_api_route("/{run}/story", self.story, methods=["GET"])
+        for change in (self.pause, self.cancel, self.resume):
+            path = f"/{{run}}/{change.__name__}"
+            router.add_api_route(path, change, methods=["POST"], status_code=202, responses=refusals(403))
         return router
 
     def every(
         self,
         caller: Signed,
-        dataset: Annotated[str | None, Query(description="Only runs on this data set.")] = None,
+        dataset: Annotated[
+            str | None, Query(description="Only runs on this data set.", examples=["covid"])
+        ] = None,
         cursor: Cursor = "",
         limit: Limit = 50,
     ) -> Page[RunView]:
@@ -111,63 +77,92 @@ class Runs:
             next=cursor_of((last.created_at, last.id)) if last else "",
         )
 
-    def one(self, run: str, caller: Signed) -> dict[str, Any]:
-        """Everything that is known of a run, as `maskloom show RUN --json` says it."""
+    def one(self, run: str, caller: Signed) -> RunRecord:
+        """A run, with everything that is known of it."""
         return run_record(self._platform, run_seen(self._platform, caller, run, Role.VIEWER))
 
-    def steps(self, run: str, caller: Signed) -> Page[StepView]:
+    def steps(
+        self,
+        run: str,
+        caller: Signed,
+        since: Annotated[
+            datetime | None,
+            Query(description="Only those of then or later.", examples=["2026-01-31T12:00:00Z"]),
+        ] = None,
+    ) -> Page[StepView]:
         """The steps that a run has taken, in their order."""
         found = run_seen(self._platform, caller, run, Role.VIEWER)
-        taken = self._transaction(lambda c: steps.of_run(c, found.id))
+        taken = self._transaction(lambda c: steps.of_run(c, found.id, since))
         return Page(items=[StepView.model_validate(one, from_attributes=True) for one in taken])
 
-    def start(self, wanted: NewRun, caller: Signed) -> RunView:
+    def story(
+        self,
+        run: str,
+        caller: Signed,
+        name: Annotated[
+            str, Query(alias="slice", description="Its name or its digest.", examples=["patient_7_031.png"])
+        ],
+    ) -> StoryView:
+        """The story of a slice's masks in a run."""
+        return story(self._platform, run_seen(self._platform, caller, run, Role.VIEWER), name)
+
+    def start(self, wanted: NewRun, caller: Signed, once: Repeatable) -> StartedRun:
         """Queue a run."""
         caller.must_be(Role.LEAD, wanted.dataset)
         recipe = recipes.with_settings(recipes.named(wanted.recipe), wanted.settings)
-        run, _ = drive.create(self._platform, recipe, wanted.dataset, wanted.seed)
-        return self._queue(run, caller, wanted.priority, wanted.workers, "run.started")
+
+        def start(connection: Connection) -> StartedRun:
+            run, new = drive.insert(connection, self._platform, recipe, wanted.dataset, wanted.seed)
+            ticket = Ticket(owner=caller.account.name, priority=wanted.priority, workers=wanted.workers)
+            tickets.queue(connection, run.id, ticket)
+            view = _changed(connection, run, caller, "run.started")
+            return StartedRun(new=new, **view.model_dump())
+
+        return once.answer(StartedRun, start)
 
     def resume(
-        self, run: str, caller: Signed, going: Annotated[Going, Body(default_factory=Going)]
+        self, run: str, caller: Signed, once: Repeatable, going: Annotated[Going, Body(default_factory=Going)]
     ) -> RunView:
         """Queue a run that was stopped, has failed, or was interrupted. What it has done is not done again."""
         found = run_seen(self._platform, caller, run, Role.LEAD)
-        return self._queue(found, caller, going.priority, going.workers, "run.resumed")
+        ticket = Ticket(owner=caller.account.name, priority=going.priority, workers=going.workers)
 
-    def pause(self, run: str, caller: Signed) -> RunView:
+        def resume(connection: Connection) -> RunView:
+            tickets.queue(connection, found.id, ticket)
+            return _changed(connection, found, caller, "run.resumed")
+
+        return once.answer(RunView, resume)
+
+    def pause(self, run: str, caller: Signed, once: Repeatable) -> RunView:
         """Stop a run for now: its driver stops within seconds."""
-        return self._stop(run, caller, "paused")
+        return self._stop(run, caller, once, "paused")
 
-    def cancel(self, run: str, caller: Signed) -> RunView:
+    def cancel(self, run: str, caller: Signed, once: Repeatable) -> RunView:
         """Stop a run for good. What it has made stays."""
-        return self._stop(run, caller, "cancelled")
+        return self._stop(run, caller, once, "cancelled")
 
-    def _stop(self, prefix: str, caller: Caller, kind: str) -> RunView:
-        run = run_seen(self._platform, caller, prefix, Role.LEAD)
-        return self._change(run, caller, f"run.{kind}", lambda c: drive.request(c, run, kind))
+    def _stop(self, run: str, caller: Caller, once: Once, kind: str) -> RunView:
+        found = run_seen(self._platform, caller, run, Role.LEAD)
 
-    def _queue(self, run: Run, caller: Caller, priority: Priority, workers: int, action: str) -> RunView:
-        ticket = Ticket(owner=caller.account.name, priority=priority, workers=workers)
-        return self._change(run, caller, action, lambda c: tickets.queue(c, run.id, ticket))
+        def stop(connection: Connection) -> RunView:
+            drive.request(connection, found, kind)
+            return _changed(connection, found, caller, f"run.{kind}")
 
-    def _change(
-        self, run: Run, caller: Caller, action: str, change: Callable[[Connection], object]
-    ) -> RunView:
-        def do(connection: Connection) -> RunStatus:
-            change(connection)
-            status = runs.status(connection, run.id)
-            audit.append(connection, caller.act(action, run.id, dataset=run.dataset))
-            return status
+        return once.answer(RunView, stop)
 
-        return RunView(
-            id=run.id,
-            dataset=run.dataset,
-            recipe=recipe_name(run.recipe),
-            seed=run.seed,
-            status=self._transaction(do),
-            created_at=run.created_at,
-        )
+
+def _changed(connection: Connection, run: Run, caller: Caller, action: str) -> RunView:
+    """The run after `caller` has changed it, which the audit trail has from now on."""
+    view = RunView(
+        id=run.id,
+        dataset=run.dataset,
+        recipe=recipe_name(run.recipe),
+        seed=run.seed,
+        status=runs.status(connection, run.id),
+        created_at=run.created_at,
+    )
+    audit.append(connection, caller.act(action, run.id, dataset=run.dataset))
+    return view
 
 
 def run_seen(platform: Platform, caller: Caller, run: str, role: Role) -> Run:

@@ -11,6 +11,7 @@ import typer
 from maskloom.platform.audit_facts import Broken, Head
 from maskloom.platform.errors import SettingsError
 from maskloom.services.cli.options import AsJson, written_to
+from maskloom.services.cli.place import opened
 
 _NOTED = re.compile(r"(?P<number>[1-9][0-9]{0,17}):(?P<hash>[0-9a-f]{64})")
 
@@ -35,14 +36,12 @@ def verify(
 
     Exits 1 where one was changed, removed, put in or moved.
     """
-    from maskloom.platform.bootstrap import open_platform
-    from maskloom.platform.catalog import audit
     from maskloom.services.cli.output import people, print_json
     from maskloom.services.words import count
 
     head = Head(number=0, hash="") if noted is None else _head(noted)
-    with open_platform() as platform:
-        found = platform.database.transaction(lambda c: audit.verify(c, head))
+    with opened() as place:
+        found = place.verify(head)
     if as_json:
         print_json(found)
     elif isinstance(found, Broken):
@@ -63,12 +62,11 @@ def verify(
 def export(out: Annotated[Path, written_to("The CSV file to write.")]) -> None:
     """Write the whole audit trail as CSV, oldest entry first."""
     from maskloom.pipelines.out_folder import write_file
-    from maskloom.platform.bootstrap import open_platform
     from maskloom.services.audit_table import as_csv
     from maskloom.services.cli.output import people
     from maskloom.services.words import count
 
-    with open_platform() as platform:
-        rows, table = platform.database.transaction(as_csv)
+    with opened() as place:
+        rows, table = as_csv(place.entries())
     write_file(out, table)
     people().print(f"{count(rows, 'entry', 'entries')} in {out}")

@@ -56,8 +56,9 @@ def demo(
     from maskloom.pipelines.report import write_report
     from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli import demo_review
-    from maskloom.services.cli.driving import announce, drive_and_show, tell_result
+    from maskloom.services.cli.driving import drive_and_show
     from maskloom.services.cli.output import people
+    from maskloom.services.cli.telling import announce, tell_result
     from maskloom.services.records import run_record
     from maskloom.services.words import duration
 
@@ -72,7 +73,7 @@ def demo(
         head(console, "2  Semi-Inf-Net")
         recipe = recipes.with_settings(recipes.named(RECIPE), SETTINGS)
         run, is_new = drive.create(platform, recipe, DATASET, 0)
-        announce(platform, run, console, is_new=is_new)
+        announce(console, run_record(platform, run), is_new=is_new)
         drive_and_show(platform, run, 1, console)
         if review:
             demo_review.review(platform, run, folder, simulate_readers, console)

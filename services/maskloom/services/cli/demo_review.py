@@ -39,8 +39,10 @@ def review(platform: Platform, alone: Run, folder: Path, simulated: int, console
     from maskloom.pipelines.report import write_report
     from maskloom.pipelines.review.summary import summary
     from maskloom.services.cli.demo import head
-    from maskloom.services.cli.driving import announce, drive_and_show
+    from maskloom.services.cli.driving import drive_and_show
     from maskloom.services.cli.review import tell
+    from maskloom.services.cli.telling import announce
+    from maskloom.services.records import run_record
 
     head(console, "3  Label Studio")
     client = _label_studio(platform, console)
@@ -48,7 +50,7 @@ def review(platform: Platform, alone: Run, folder: Path, simulated: int, console
     readers = _readers(simulated, folder / "ct")
     recipe = recipes.with_settings(recipes.RECIPE.validate_python(alone.recipe), _settings(readers))
     run, is_new = drive.create(platform, recipe, alone.dataset, alone.seed)
-    announce(platform, run, console, is_new=is_new)
+    announce(console, run_record(platform, run), is_new=is_new)
     read = _reading(platform, run, client, readers, console) if readers else None
     drive_and_show(platform, run, 1, console, read=read)
     head(console, "5  Results")

@@ -1,31 +1,28 @@
-"""Drives a run for `run`, `resume` and `demo`: says what it is, shows how it goes on, and what came of it."""
+"""Drives a run for `run`, `resume` and `demo`, and shows how it goes on."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from maskloom.pipelines import drive
 from maskloom.pipelines.stopping import Stop, Stopped, stopping_on_signals
 from maskloom.pipelines.work import Waiting
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import runs
 from maskloom.platform.errors import SettingsError
-from maskloom.platform.run_facts import Priority, Run, RunStatus
+from maskloom.platform.run_facts import Priority, Run
 from maskloom.services.bridge.attendant import Attendant
 from maskloom.services.bridge.opening import open_tool
 from maskloom.services.bridge.tool import AnnotationTool
 from maskloom.services.cli import background, queueing
-from maskloom.services.cli.output import facts_table, measures_table, people, print_json
+from maskloom.services.cli.output import people, print_json
 from maskloom.services.cli.progress import showing
+from maskloom.services.cli.telling import announce, tell_next, tell_result
 from maskloom.services.cli.waiting import hand_out, wait_until_closed
-from maskloom.services.records import recipe_name, run_record
-from maskloom.services.words import count, short
+from maskloom.services.records import run_record
 
 _STOPPING = "stopping: what is done so far is saved"
 
@@ -49,7 +46,7 @@ def go_on(
             "--detach drives the run in the background, --queue leaves it to a scheduler: choose one"
         )
     console = people(as_json=as_json)
-    announce(platform, run, console, is_new=is_new)
+    announce(console, run_record(platform, run), is_new=is_new)
     if queue is not None:
         queueing.put_in_queue(platform, run, queue, workers, console)
         if as_json:
@@ -69,15 +66,6 @@ def go_on(
     else:
         tell_result(console, record)
         tell_next(console, record)
-
-
-def announce(platform: Platform, run: Run, console: Console, *, is_new: bool) -> None:
-    """Say which run it is, and whether it is new, goes on, or has finished already."""
-    experts, pool = count(run.labelled.size, "expert mask"), count(run.pool.size, "slice")
-    what = f"{recipe_name(run.recipe)} on {run.dataset}, seed {run.seed}: {experts}, {pool} to label"
-    status = platform.database.transaction(lambda connection: runs.status(connection, run.id))
-    verb = {RunStatus.FINISHED: "has finished already:", RunStatus.RUNNING: "runs:"}.get(status, "goes on:")
-    console.print(Text.assemble("run ", (run.id, "bold"), f" {'is new:' if is_new else verb} {what}"))
 
 
 def drive_and_show(
@@ -153,33 +141,3 @@ class _SpokenStop(Stop):
             said = threading.Thread(target=self._console.print, args=[_STOPPING], kwargs={"style": "yellow"})
             said.start()
         super().request(reason)
-
-
-def tell_result(console: Console, record: dict[str, Any]) -> None:
-    """What a finished run has made, and what to do with it."""
-    counts = record["counts"]
-    masks = f"{counts['labels']:,} made; {counts['kept']:,} of {counts['gated']:,} passed the gate"
-    console.print()
-    console.print(
-        facts_table(
-            [
-                ("run", f"{record['run']} ({record['status']})"),
-                ("network", short(record["final_checkpoint"])),
-                ("masks", masks if counts["labels"] else "none: this recipe labels no slices"),
-            ]
-        )
-    )
-    if record["measures"]:
-        console.print("\non the test slices", style="bold")
-        console.print(measures_table(record["measures"]))
-
-
-def tell_next(console: Console, record: dict[str, Any]) -> None:
-    """What can be done with a finished run."""
-    console.print("\nWhat next:", style="dim")
-    for command in (
-        f"maskloom report {record['run']} --out report.html",
-        f"maskloom export {record['run']} --format png --out masks",
-        f"maskloom predict {record['run']} IMAGES --out predictions",
-    ):
-        console.print(f"  {command}", style="dim")

@@ -23,6 +23,7 @@ from maskloom.services.cli import (
     demo,
     doctor,
     ingest,
+    login,
     recipes,
     results,
     review,
@@ -31,6 +32,7 @@ from maskloom.services.cli import (
     serve,
     show,
 )
+from maskloom.services.cli.place import choose, here_alone
 
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130  # as shells count it: 128 and the number of SIGINT
@@ -58,7 +60,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         runs.pause,
         runs.cancel,
     ),
-    "Service": (serve.serve,),
+    "Service": (serve.serve, login.login),
     "Results": (results.evaluate, results.predict, results.export, results.report),
 }
 
@@ -75,20 +77,43 @@ def _told_when_interrupted(command: Callable[..., None]) -> Callable[..., None]:
     return told
 
 
+_THROUGH_A_SERVER = {
+    recipes.recipes,
+    run.run,
+    run.resume,
+    runs.runs,
+    show.show,
+    runs.watch,
+    runs.pause,
+    runs.cancel,
+    login.login,
+    audit.verify,
+    audit.export,
+}
+
+
+def _add(
+    group: typer.Typer, command: Callable[..., None], *, within: str = "", panel: str | None = None
+) -> None:
+    name = f"{within} {command.__name__}".strip()
+    known = command if command in _THROUGH_A_SERVER else here_alone(command, name)
+    group.command(rich_help_panel=panel)(_told_when_interrupted(known))
+
+
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(_told_when_interrupted(_command))
+        _add(app, _command, panel=_panel)
 
 _reviews = typer.Typer(help="Let readers look at masks and correct them.", no_args_is_help=True)
 for _command in (review.up, review.down, review.push, review.pull, review.status, review.close):
-    _reviews.command()(_told_when_interrupted(_command))
+    _add(_reviews, _command, within="review")
 app.add_typer(_reviews, name="review", rich_help_panel="Review")
 
 _audit = typer.Typer(
     help="Look whether the record of who did what holds, and take it out.", no_args_is_help=True
 )
 for _command in (audit.verify, audit.export):
-    _audit.command()(_told_when_interrupted(_command))
+    _add(_audit, _command, within="audit")
 app.add_typer(_audit, name="audit", rich_help_panel="Service")
 
 
@@ -100,11 +125,19 @@ def _say_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="MASKLOOM_SERVER",
+            help="Ask the maskloom that serves there, and not this machine's own (see `maskloom login`).",
+        ),
+    ] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version.")
     ] = False,
 ) -> None:
-    pass
+    choose(server)
 
 
 def main() -> None:

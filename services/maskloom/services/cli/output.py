@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from pydantic import BaseModel
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
@@ -29,7 +30,7 @@ def people(*, as_json: bool = False) -> Console:
 
 
 def print_json(value: Any) -> None:
-    """`value` (dataclasses and times included) as JSON on standard output."""
+    """`value` (dataclasses, models and times included) as JSON on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")
     sys.stdout.flush()
 
@@ -39,6 +40,8 @@ def _plain(value: Any) -> Any:
         return dataclasses.asdict(value)
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, BaseModel):
+        return value.model_dump()
     return str(value)
 
 

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from maskloom.platform.errors import SettingsError
+from maskloom.platform.run_facts import Priority
 from maskloom.services.cli.options import AsJson, Dataset, Detach, Queue, RunId, Workers
+from maskloom.services.cli.place import connected, server
 
 
 class Review(StrEnum):
@@ -40,14 +43,33 @@ def run(
 ) -> None:
     """Run a recipe on a data set.
 
-    The same recipe, data and seed are the same run: what it did before is not done again.
+    The same recipe, data and seed are the same run: what it did before is not done again. With --server it is queued there.
     """
+    mode = [f"review.mode={review}"] if review else []
+    changes = mode + (settings or [])
+    url = server()
+    if url is not None:
+        from maskloom.services.cli.queueing import start_there
+
+        _nothing_detached(detach=detach)
+        with connected(url) as client:
+            start_there(
+                client,
+                recipe,
+                dataset,
+                changes,
+                seed=seed,
+                workers=workers,
+                priority=queue or Priority.NORMAL,
+                as_json=as_json,
+            )
+        return
+
     from maskloom.pipelines import drive, recipes
     from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli import driving
 
-    mode = [f"review.mode={review}"] if review else []
-    chosen = recipes.with_settings(recipes.named(recipe), mode + (settings or []))
+    chosen = recipes.with_settings(recipes.named(recipe), changes)
     with open_platform() as platform:
         one, is_new = drive.create(platform, chosen, dataset, seed)
         driving.go_on(
@@ -64,6 +86,22 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Go on with a run that was paused, interrupted or cancelled, or that failed."""
+    url = server()
+    if url is not None:
+        from maskloom.services.cli.queueing import resume_there
+        from maskloom.services.cli.there import There
+
+        _nothing_detached(detach=detach)
+        with connected(url) as client:
+            resume_there(
+                client,
+                There(client).find(run),
+                workers=workers,
+                priority=queue or Priority.NORMAL,
+                as_json=as_json,
+            )
+        return
+
     from maskloom.pipelines import drive
     from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli import driving
@@ -72,4 +110,11 @@ def resume(
         one = drive.find(platform, run)
         driving.go_on(
             platform, one, is_new=False, workers=workers, detach=detach, queue=queue, as_json=as_json
+        )
+
+
+def _nothing_detached(*, detach: bool) -> None:
+    if detach:
+        raise SettingsError(
+            "--detach drives a run on this machine, and --server leaves it to the server: choose one"
         )

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import typer
 
 from maskloom.services.cli.options import AsJson, RunId
-
-if TYPE_CHECKING:
-    from maskloom.platform.bootstrap import Platform
-    from maskloom.platform.run_facts import Run
+from maskloom.services.cli.place import Place, opened
 
 _STOPPING_S = 20.0
 
 
 def runs(as_json: AsJson = False) -> None:
     """List the runs, newest first."""
-    from maskloom.platform.bootstrap import open_platform
-    from maskloom.platform.catalog import runs as queries
     from maskloom.services.cli.output import listing, people, print_json
-    from maskloom.services.records import run_record
 
-    with open_platform() as platform:
-        records = [run_record(platform, run) for run in platform.database.transaction(queries.all_runs)]
+    with opened() as place:
+        records = [*place.records()]
     if as_json:
         print_json(records)
         return
@@ -54,14 +47,12 @@ def watch(run: RunId, as_json: AsJson = False) -> None:
 
     Exits 0 when it has finished, 1 when it was stopped or failed. Ctrl-C ends the watching, not the run.
     """
-    from maskloom.pipelines import drive
-    from maskloom.platform.bootstrap import open_platform
     from maskloom.platform.run_facts import RunStatus
     from maskloom.services.cli.watching import follow, follow_as_json
 
-    with open_platform() as platform:
-        one = drive.find(platform, run)
-        status = follow_as_json(platform, one) if as_json else follow(platform, one)
+    with opened() as place:
+        one = place.find(run)
+        status = follow_as_json(place, one) if as_json else follow(place, one)
     if status is not RunStatus.FINISHED:
         raise typer.Exit(1)
 
@@ -77,37 +68,28 @@ def cancel(run: RunId) -> None:
 
 
 def _ask_to_stop(prefix: str, kind: str) -> None:
-    from maskloom.pipelines import drive
-    from maskloom.platform.bootstrap import open_platform
     from maskloom.platform.run_facts import RunStatus
     from maskloom.services.cli.output import people
 
     console = people()
-    with open_platform() as platform:
-        run = drive.find(platform, prefix)
-        before = platform.database.transaction(lambda c: drive.request(c, run, kind))
+    with opened() as place:
+        run = place.find(prefix)
+        before = place.stop(run, kind)
         if before in {RunStatus.FINISHED, RunStatus.CANCELLED}:
-            console.print(f"run {run.id} was {before} already: nothing changes")
+            console.print(f"run {run} was {before} already: nothing changes")
             return
-        holder = _wait_until_free(platform, run)
-    if holder is None:
-        console.print(f"run {run.id} is {kind}; go on with `maskloom resume {run.id}`")
+        driver = _wait_until_free(place, run)
+    if driver is None:
+        console.print(f"run {run} is {kind}; go on with `maskloom resume {run}`")
     else:
-        console.print(
-            f"run {run.id} will be {kind}: {holder} has heard, or will soon, but has not stopped yet"
-        )
+        console.print(f"run {run} will be {kind}: {driver} has heard, or will soon, but has not stopped yet")
 
 
-def _wait_until_free(platform: Platform, run: Run) -> str | None:
+def _wait_until_free(place: Place, run: str) -> str | None:
     """Wait for the run's driver to stop; returns who has not."""
-    from maskloom.platform.catalog import leases
-    from maskloom.platform.catalog import runs as queries
-
     deadline = time.monotonic() + _STOPPING_S
     while True:
-        held = platform.database.transaction(lambda c: leases.current(c, queries.lease_name(run.id)))
-        if held is None:
-            return None
-        if time.monotonic() > deadline:
-            return str(held[0])
+        driver = place.glance(run).driver
+        if driver is None or time.monotonic() > deadline:
+            return driver
         time.sleep(0.2)

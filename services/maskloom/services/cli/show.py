@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maskloom.platform.errors import UnknownName
 from maskloom.services.cli.options import AsJson, RunId
+from maskloom.services.cli.place import opened
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from maskloom.pipelines.history import MaskRecord
-    from maskloom.platform.bootstrap import Platform
-    from maskloom.platform.facts import Slice
-    from maskloom.platform.run_facts import Run
+    from maskloom.services.api.views import MaskView, RunRecord, StoryView
 
 
 def show(
@@ -27,24 +24,25 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a run, or where the masks of one of its slices come from."""
-    from maskloom.pipelines import drive
-    from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli.output import people, print_json
-    from maskloom.services.records import run_record
 
-    with open_platform() as platform:
-        one = drive.find(platform, run)
+    with opened() as place:
+        one = place.find(run)
         if slice_name is not None:
-            _show_slice(platform, one, slice_name, as_json=as_json)
+            story = place.story(one, slice_name)
+            if as_json:
+                print_json(story)
+            else:
+                _tell_story(people(), story)
             return
-        record = run_record(platform, one)
+        record = place.record(one)
     if as_json:
         print_json(record)
     else:
         _tell_run(people(), record)
 
 
-def _tell_run(console: Console, record: dict[str, Any]) -> None:
+def _tell_run(console: Console, record: RunRecord) -> None:
     from maskloom.services.cli.output import facts_table, measures_table
     from maskloom.services.words import count, duration
 
@@ -80,7 +78,7 @@ def _tell_run(console: Console, record: dict[str, Any]) -> None:
             console.print(f"  {error['at'][:19]}  {error['error']}", style="red")
 
 
-def _status(record: dict[str, Any]) -> str:
+def _status(record: RunRecord) -> str:
     from maskloom.services.words import duration
 
     driver, still_s = record["driver"], record["still_s"]
@@ -90,59 +88,11 @@ def _status(record: dict[str, Any]) -> str:
     return f"{said}; nothing has moved for {duration(still_s)}" if still_s else said
 
 
-def _show_slice(platform: Platform, run: Run, name: str, *, as_json: bool) -> None:
-    from maskloom.pipelines.history import story_of_slice
-    from maskloom.services.cli.output import people, print_json
-
-    found = _find_slice(platform, run, name)
-    story = story_of_slice(platform, run, found.digest)
-    networks = _networks(platform, run)
-    if as_json:
-        print_json({"run": run.id, "slice": found, "masks": story})
-    else:
-        _tell_story(people(), found, story, networks)
-
-
-def _find_slice(platform: Platform, run: Run, name: str) -> Slice:
-    import difflib
-
-    from maskloom.platform.catalog import slices
-
-    found = platform.database.transaction(lambda c: slices.find(c, run.dataset, name))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        digests = ", ".join(f"{one.digest[:12]} ({one.split})" for one in found)
-        raise UnknownName(f"several slices are called {name!r}", hint=f"Name one by its digest: {digests}.")
-    names = [one.name for one in platform.database.transaction(lambda c: slices.of_dataset(c, run.dataset))]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    raise UnknownName(
-        f"data set {run.dataset!r} has no slice {name!r}",
-        hint=f"Did you mean {' or '.join(near)}?"
-        if near
-        else "Name it as its file was called below the folder.",
-    )
-
-
-def _networks(platform: Platform, run: Run) -> dict[str, str]:
-    """Which training made each checkpoint of the run, in words."""
-    from maskloom.platform.catalog import steps
-    from maskloom.services.following import Following, parsed
-
-    following = Following()
-    networks = {}
-    for record in platform.database.transaction(lambda c: steps.of_run(c, run.id)):
-        if record.kind == "train":
-            place = f" of round {record.round}" if record.round else ""
-            networks[record.output["digest"]] = following.stage(record.kind, record.round) + place
-        following.done(record.kind, record.round, parsed(record.kind, record.output), record.seconds)
-    return networks
-
-
-def _tell_story(console: Console, one: Slice, story: list[MaskRecord], networks: dict[str, str]) -> None:
+def _tell_story(console: Console, story: StoryView) -> None:
     from maskloom.services.cli.output import facts_table
     from maskloom.services.words import count
 
+    one, masks = story.slice, story.masks
     console.print(
         facts_table(
             [
@@ -154,17 +104,17 @@ def _tell_story(console: Console, one: Slice, story: list[MaskRecord], networks:
             ]
         )
     )
-    if not story:
+    if not masks:
         console.print("\nIt has no mask in this run.")
     else:
-        console.print(f"\n{count(len(story), 'mask')}, oldest first", style="bold")
-    in_force = max(story, key=lambda mask: (mask.kind.precedence, story.index(mask)), default=None)
-    for mask in story:
+        console.print(f"\n{count(len(masks), 'mask')}, oldest first", style="bold")
+    in_force = max(masks, key=lambda mask: (mask.kind.precedence, masks.index(mask)), default=None)
+    for mask in masks:
         console.print()
-        console.print(facts_table(_mask_rows(mask, networks, in_force=mask is in_force)))
+        console.print(facts_table(_mask_rows(mask, story.networks, in_force=mask is in_force)))
 
 
-def _mask_rows(mask: MaskRecord, networks: dict[str, str], *, in_force: bool) -> list[tuple[str, object]]:
+def _mask_rows(mask: MaskView, networks: dict[str, str], *, in_force: bool) -> list[tuple[str, object]]:
     made = f"{mask.stage}, {mask.made_at.astimezone():%Y-%m-%d %H:%M:%S}"
     rows: list[tuple[str, object]] = [
         (mask.kind, f"{made}{', in force' if in_force else ''}"),

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from maskloom.platform.audit_facts import Entry, Sought
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import accounts, audit, slices
-from maskloom.services.api.audit_trail import Before, verdict
+from maskloom.services.api.audit_trail import Before, verified
 from maskloom.services.console.page import Pages, Visitor, page_router
 
 _PORTION = 50
@@ -85,7 +85,11 @@ class AuditPages:
         """Whether the trail is as it was written, to put into the page."""
         visitor.must_be_admin()
         return self._pages.show(
-            "audit_state.html.j2", request, visitor, verdict=self._transaction(verdict), at=datetime.now(UTC)
+            "audit_state.html.j2",
+            request,
+            visitor,
+            verification=self._transaction(verified),
+            at=datetime.now(UTC),
         )
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse, Response
 
 from maskloom.platform.bootstrap import Platform
-from maskloom.services.api.problems import Problem
+from maskloom.services.api.views import Problem
 from maskloom.services.console.account_pages import AccountPages
 from maskloom.services.console.audit_pages import AuditPages
 from maskloom.services.console.dataset_pages import DatasetPages

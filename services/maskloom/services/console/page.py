@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from maskloom.services.access import signing_in
 from maskloom.services.access.caller import Caller
-from maskloom.services.access.signing_in import NotSignedIn
 from maskloom.services.api.gate import COOKIE, of_browser
+from maskloom.services.errors import NotSignedIn
 from maskloom.services.records import recipe_name
 from maskloom.services.words import count, duration
 

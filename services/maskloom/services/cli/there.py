@@ -1,0 +1,71 @@
+"""The runs of a maskloom that serves, as commands see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import datetime
+
+from maskloom.platform.audit_facts import Broken, Entry, Head
+from maskloom.platform.errors import UnknownName
+from maskloom.platform.run_facts import RunStatus, StepRecord
+from maskloom.services.api.views import RunRecord, StoryView
+from maskloom.services.cli.place import Glance
+from maskloom.services.client import Client
+
+_STEP = tuple(field.name for field in fields(StepRecord))
+
+
+class There:
+    """A `Place`: what `client` reaches, and its user sees."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def find(self, prefix: str) -> str:
+        every = [run.id for run in self._client.runs.list()]
+        found = [run for run in every if run.startswith(prefix)]
+        if len(found) != 1:
+            raise UnknownName(
+                f"{'several runs that you see start' if found else 'no run that you see starts'} with {prefix!r}",
+                hint=f"The newest runs: {', '.join(every[:5])}."
+                if every
+                else "There is none yet that you see: start one with `maskloom run`.",
+            )
+        return found[0]
+
+    def records(self) -> Iterator[RunRecord]:
+        return (self.record(run.id) for run in self._client.runs.list())
+
+    def record(self, run: str) -> RunRecord:
+        return self._client.runs.get(run)
+
+    def glance(self, run: str) -> Glance:
+        record = self.record(run)
+        driver = record["driver"]
+        return Glance(
+            status=record["status"],
+            driver=f"process {driver['pid']} on {driver['host']}" if driver else None,
+            note=driver["doing"] if driver else None,
+        )
+
+    def steps(self, run: str, since: datetime | None) -> list[StepRecord]:
+        found = self._client.runs.steps(run, since)
+        return [StepRecord(**{name: getattr(step, name) for name in _STEP}) for step in found]
+
+    def story(self, run: str, slice_name: str) -> StoryView:
+        return self._client.runs.story(run, slice_name)
+
+    def stop(self, run: str, kind: str) -> RunStatus:
+        before = self.record(run)["status"]
+        if kind == "paused":
+            self._client.runs.pause(run)
+        else:
+            self._client.runs.cancel(run)
+        return before
+
+    def verify(self, noted: Head) -> Head | Broken:
+        return self._client.audit.verify(noted if noted.number else None).found
+
+    def entries(self) -> list[Entry]:
+        return [*self._client.audit.list()][::-1]

@@ -1,0 +1,42 @@
+"""The client: one attribute for each kind of thing that the API serves, with one method for each of its operations."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from maskloom.services.client.data import Datasets, Pictures
+from maskloom.services.client.people import Accounts, Audit, Session, Tokens
+from maskloom.services.client.runs import Recipes, Runs
+from maskloom.services.client.transport import PATIENCE_S, Transport
+
+
+class Client:
+    """Asks the maskloom at `url`, in the name of who made `token`; without one, sign in with `client.session.sign_in`.
+
+    A request that is lost on its way is sent again for `patience_s`, and is done once all the same. What is refused raises
+    what maskloom raises itself: UnknownName, NotAllowed, NotSignedIn, SettingsError and others of `MaskloomError`, with a
+    message and a hint; ServiceUnavailable when nobody answers. For one thread; `close`, or use it as a context.
+    """
+
+    def __init__(self, url: str, token: str | None = None, *, patience_s: float = PATIENCE_S) -> None:
+        self._transport = Transport(url, token, patience_s)
+        self.session = Session(self._transport)
+        self.tokens = Tokens(self._transport)
+        self.accounts = Accounts(self._transport)
+        self.audit = Audit(self._transport)
+        self.datasets = Datasets(self._transport)
+        self.pictures = Pictures(self._transport)
+        self.recipes = Recipes(self._transport)
+        self.runs = Runs(self._transport)
+
+    def close(self) -> None:
+        """Close its connections. The session, where there is one, goes on until `session.sign_out`."""
+        self._transport.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.close()
