@@ -151,7 +151,9 @@ def test_processes_that_migrate_at_once_do_not_disturb_each_other(catalog_url: s
     "change", ["update {table} set {column} = {column}", "delete from {table}", "truncate {table} cascade"]
 )
 def test_facts_are_never_changed(change: str, database: Database) -> None:
-    database.transaction(lambda connection: connection.execute(text(ROWS + REVIEW_ROWS + AUDIT_ROWS + REGISTRY_ROWS)))
+    database.transaction(
+        lambda connection: connection.execute(text(ROWS + REVIEW_ROWS + AUDIT_ROWS + REGISTRY_ROWS))
+    )
     before = database.transaction(contents)
     for table in FACT_TABLES:
         statement = text(change.format(table=table, column=next(iter(before[table][0]))))

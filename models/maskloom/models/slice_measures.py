@@ -1,4 +1,4 @@
-"""One slice's measures, and the curves that its histograms hold: numbers alone, without what it takes to measure (`metrics`)."""
+"""One slice's measures, and the curves that its histograms hold: numbers alone. What measures is `metrics`."""
 
 from __future__ import annotations
 

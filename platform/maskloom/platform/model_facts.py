@@ -1,4 +1,4 @@
-"""The nouns of the model registry: named networks, and which of them a data set uses. Frozen records, like those of `facts.py`."""
+"""The nouns of the model registry: named networks, and which a data set uses. Frozen records, like those of `facts.py`."""
 
 from __future__ import annotations
 

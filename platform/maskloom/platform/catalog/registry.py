@@ -1,4 +1,4 @@
-"""Queries on the model registry: which networks have names, what they are to their data sets, and how they did on test slices."""
+"""Queries on the model registry: networks with names, what they are to their data sets, and how they did on test slices."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def champion(connection: Connection, dataset: str) -> Model | None:
 
 
 def set_stage(connection: Connection, dataset: str, model: str, stage: Stage, who: str) -> int:
-    """Say that a model is a candidate or archived (for a champion see `promote`); the number of that fact. Take `lock` before."""
+    """Say what a model is from now on (a champion: see `promote`); the number of that fact. Take `lock` before."""
     numbers = select(func.coalesce(func.max(model_stages.c.number), 0) + 1).where(
         model_stages.c.dataset == dataset
     )

@@ -13,6 +13,7 @@ from maskloom.services.api.events import Events
 from maskloom.services.api.frame import Frame
 from maskloom.services.api.health import Health
 from maskloom.services.api.metrics import Metrics
+from maskloom.services.api.models import Models
 from maskloom.services.api.people import People
 from maskloom.services.api.pictures import Pictures
 from maskloom.services.api.problems import RESPONSES, answer_with_problems
@@ -34,7 +35,7 @@ def create_app(platform: Platform) -> FastAPI:
     )
     app.state.platform = platform
     api = APIRouter(prefix=PREFIX, responses=RESPONSES)
-    for part in (People, Administration, AuditTrail, Datasets, Pictures, Runs, Events):
+    for part in (People, Administration, AuditTrail, Datasets, Pictures, Models, Runs, Events):
         api.include_router(part(platform).router())
     app.include_router(api)
     app.include_router(Health(platform).router())

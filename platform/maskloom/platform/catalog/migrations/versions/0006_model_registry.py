@@ -44,9 +44,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("dataset", "number", name=op.f("pk_model_stages")),
     )
-    op.create_index(
-        "ix_model_stages_model", "model_stages", ["dataset", "model", "number"], unique=False
-    )
+    op.create_index("ix_model_stages_model", "model_stages", ["dataset", "model", "number"], unique=False)
     op.create_table(
         "model_promotions",
         sa.Column("dataset", sa.Text(), nullable=False),
