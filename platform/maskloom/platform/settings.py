@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -14,6 +15,7 @@ from maskloom.platform.errors import SettingsError
 
 _DRIVERS = {"postgresql", "postgresql+psycopg2"}
 _LAST_PORT = 65535
+Network = Literal["run", "champion"]
 
 
 class Settings(BaseSettings):
@@ -37,6 +39,8 @@ class Settings(BaseSettings):
     """https://host/path at which Label Studio and its readers' browsers reach maskloom; without it only this machine's do."""
     bridge_listen: str | None = None
     """host:port on which maskloom answers them; without it a free port of 127.0.0.1."""
+    bridge_network: Network = "run"
+    """Whose network draws a mask when a reader opens a slice: that of the review's run, or the data set's champion's."""
 
     @field_validator("database_url")
     @classmethod
@@ -69,6 +73,16 @@ class Settings(BaseSettings):
     def _host_and_port(cls, place: str | None) -> str | None:
         host_and_port(place or "127.0.0.1:0", "MASKLOOM_BRIDGE_LISTEN")
         return place
+
+    @field_validator("bridge_network", mode="before")
+    @classmethod
+    def _run_or_champion(cls, whose: str) -> str:
+        if whose not in get_args(Network):
+            raise SettingsError(
+                "MASKLOOM_BRIDGE_NETWORK is neither run nor champion",
+                hint="Write champion to follow the data set's champion, or unset it.",
+            )
+        return whose
 
     @field_validator("home")
     @classmethod

@@ -20,6 +20,7 @@ from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
 from maskloom.services.api.paging import Page
 from maskloom.services.api.runs import run_seen
+from maskloom.services.model_records import model_record
 
 _MOST_REASON = 2000
 
@@ -177,21 +178,7 @@ class Models:
 
 
 def _view(one: Contender) -> ModelView:
-    return ModelView(
-        name=one.model.name,
-        dataset=one.model.dataset,
-        stage=one.model.stage,
-        run=one.model.run,
-        checkpoint=one.model.checkpoint,
-        registered_by=one.model.who,
-        registered_at=one.model.at,
-        slices=one.measurement.slices if one.measurement else None,
-        measures=_figures(one.measurement.estimates) if one.measurement else {},
-        champion=one.champion.name if one.champion else None,
-        differences=_differences(one.comparison.differences) if one.comparison else None,
-        obstacle=one.obstacle.message if one.obstacle else None,
-        hint=one.obstacle.hint if one.obstacle else "",
-    )
+    return ModelView.model_validate(model_record(one))
 
 
 def _promotion(one: Promotion) -> PromotionView:
@@ -210,10 +197,6 @@ def _promotion(one: Promotion) -> PromotionView:
         who=one.who,
         at=one.at,
     )
-
-
-def _figures(estimates: dict[str, dict[str, float]]) -> dict[str, FigureView]:
-    return {name: FigureView(**estimate) for name, estimate in estimates.items()}
 
 
 def _differences(found: dict[str, dict[str, float]]) -> dict[str, DifferenceView]:

@@ -23,6 +23,7 @@ from maskloom.services.cli import (
     demo,
     doctor,
     ingest,
+    models,
     recipes,
     results,
     review,
@@ -83,6 +84,12 @@ _reviews = typer.Typer(help="Let readers look at masks and correct them.", no_ar
 for _command in (review.up, review.down, review.push, review.pull, review.status, review.close):
     _reviews.command()(_told_when_interrupted(_command))
 app.add_typer(_reviews, name="review", rich_help_panel="Review")
+
+_models = typer.Typer(invoke_without_command=True)
+_models.callback()(_told_when_interrupted(models.models))
+for _command in (models.register, models.promote, models.rollback, models.archive):
+    _models.command()(_told_when_interrupted(_command))
+app.add_typer(_models, name="models", rich_help_panel="Results")
 
 _audit = typer.Typer(
     help="Look whether the record of who did what holds, and take it out.", no_args_is_help=True
