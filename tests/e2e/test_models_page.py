@@ -20,19 +20,24 @@ TRAININGS = {"poor": 1, "good": 3, "best": 9}
 
 
 @pytest.fixture(scope="module")
-def service(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def begun(postgres_server: PostgresServer) -> Iterator[Service]:
     with served(postgres_server) as made:
-        truth = ingest_phantom(made.platform, tmp_path_factory.mktemp("test"), Split.TEST, 8, 3)
-        for name, trainings in TRAININGS.items():
-            run = finished_run(made.platform, truth, seed=trainings, trainings=trainings)
-            registered(made.platform, run, name)
         yield made
 
 
 @pytest.fixture(scope="module")
-def unnamed(service: Service) -> Run:
-    """A finished run whose network has no name."""
-    return finished_run(service.platform, {}, seed=77)
+def unnamed(begun: Service) -> Run:
+    """A finished run whose network has no name, and was never measured: there were no test slices yet."""
+    return finished_run(begun.platform, {}, seed=77)
+
+
+@pytest.fixture(scope="module")
+def service(begun: Service, unnamed: Run, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    truth = ingest_phantom(begun.platform, tmp_path_factory.mktemp("test"), Split.TEST, 8, 3)
+    for name, trainings in TRAININGS.items():
+        run = finished_run(begun.platform, truth, seed=trainings, trainings=trainings)
+        registered(begun.platform, run, name)
+    return begun
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +83,10 @@ def test_a_lead_promotes_overrides_and_rolls_back(page: Page, service: Service) 
     page.get_by_role("button", name="Promote best").click()
     expect(champion).to_have_text("best")
     page.locator("#model-poor summary").click()
-    page.get_by_label("Why it is to be the champion").fill("It runs on <b>old</b> machines.")
-    page.get_by_role("button", name="Promote all the same").click()
+    page.locator("#model-poor").get_by_label("Why it is to be the champion").fill(
+        "It runs on <b>old</b> machines."
+    )
+    page.locator("#model-poor").get_by_role("button", name="Promote all the same").click()
     expect(champion).to_have_text("poor")
     expect(page.locator(".reigns .override blockquote")).to_have_text("It runs on <b>old</b> machines.")
 

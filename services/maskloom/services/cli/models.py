@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from maskloom.platform.errors import NothingToDo, UnknownName
 from maskloom.services.cli.options import AsJson, Dataset, RunId
 
 if TYPE_CHECKING:
@@ -32,8 +33,11 @@ def models(
     from maskloom.services.model_records import model_record
 
     with open_platform() as platform:
-        datasets = platform.database.transaction(slices.dataset_names) if dataset is None else [dataset]
-        records = [model_record(one) for name in datasets for one in contenders(platform, name)]
+        known = platform.database.transaction(slices.dataset_names)
+        if dataset not in {None, *known}:
+            raise UnknownName(f"there is no data set {dataset!r}", hint=f"Data sets: {', '.join(known)}.")
+        wanted = known if dataset is None else [dataset]
+        records = [model_record(one) for name in wanted for one in contenders(platform, name)]
     if as_json:
         print_json(records)
     elif records:
@@ -85,7 +89,6 @@ def rollback(*, dataset: Dataset, reason: Reason = None) -> None:
     from maskloom.pipelines.registry import promoting
     from maskloom.platform.bootstrap import open_platform
     from maskloom.platform.catalog import registry
-    from maskloom.platform.errors import NothingToDo
     from maskloom.services.cli.output import people
 
     with open_platform() as platform:
