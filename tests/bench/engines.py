@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from maskloom.models.bootstrap import summarise
-from maskloom.models.metrics import SliceMeasures
+from maskloom.models.slice_measures import SliceMeasures
 from maskloom.pipelines import drive, recipes
 from maskloom.pipelines.jobs import EvaluateJob, WorkerSettings
 from maskloom.pipelines.results import newest_network

@@ -19,7 +19,7 @@ from bench import engines
 from bench.data import REAL
 from bench.machine import processor
 from maskloom.models.bootstrap import paired_difference
-from maskloom.models.metrics import SliceMeasures
+from maskloom.models.slice_measures import SliceMeasures
 from maskloom.pipelines import drive, recipes
 from maskloom.pipelines.recipes import Recipe, SemiInfNet
 from maskloom.pipelines.steps.evaluate import Measured

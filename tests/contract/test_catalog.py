@@ -59,6 +59,13 @@ insert into audit (number, at, who, via, address, action, target, detail, previo
 """
 """And for the facts of the fourth."""
 
+REGISTRY_ROWS = """
+insert into models (dataset, name, run, checkpoint, who) values ('d', 'first', 'r', 'net', 'lea');
+insert into model_stages (dataset, number, model, stage, who) values ('d', 1, 'first', 'champion', 'lea');
+insert into model_promotions (dataset, number, grounds, reason) values ('d', 1, 'override', 'trust me');
+"""
+"""And for each that the sixth adds."""
+
 CONSTRAINTS = """
 select conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) from pg_constraint
 where connamespace = 'public'::regnamespace and conrelid <> coalesce(to_regclass('alembic_version'), 0)
@@ -144,7 +151,9 @@ def test_processes_that_migrate_at_once_do_not_disturb_each_other(catalog_url: s
     "change", ["update {table} set {column} = {column}", "delete from {table}", "truncate {table} cascade"]
 )
 def test_facts_are_never_changed(change: str, database: Database) -> None:
-    database.transaction(lambda connection: connection.execute(text(ROWS + REVIEW_ROWS + AUDIT_ROWS)))
+    database.transaction(
+        lambda connection: connection.execute(text(ROWS + REVIEW_ROWS + AUDIT_ROWS + REGISTRY_ROWS))
+    )
     before = database.transaction(contents)
     for table in FACT_TABLES:
         statement = text(change.format(table=table, column=next(iter(before[table][0]))))
@@ -209,4 +218,27 @@ def test_a_test_slice_is_never_reviewed(split: str, catalog_url: str) -> None:
     database.transaction(lambda connection: connection.execute(text(opened)))
     with pytest.raises(IntegrityError, match=r"test_slices_are_never_reviewed|fk_review_assignments"):
         database.transaction(lambda connection: connection.execute(text(assignment)))
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "promotion",
+    [
+        "('d', 1, 'first', null, null, null)",  # measured, but where?
+        "('d', 1, 'better', 'first', null, null)",  # than what?
+        "('d', 1, 'override', null, null, null)",  # why?
+        "('d', 1, 'rollback', null, null, null)",  # from where?
+        "('d', 2, 'override', null, 'trust me', null)",  # no model has become the champion
+    ],
+)
+def test_no_promotion_without_what_it_rests_on(promotion: str, catalog_url: str) -> None:
+    database = filled(catalog_url)
+    models, stages, _ = REGISTRY_ROWS.strip().splitlines()
+    statement = (
+        "insert into model_promotions (dataset, number, grounds, before, reason, evaluation) values "
+        + promotion
+    )
+    database.transaction(lambda connection: connection.execute(text(models + stages)))
+    with pytest.raises(IntegrityError, match="model_promotions"):
+        database.transaction(lambda connection: connection.execute(text(statement)))
     database.close()

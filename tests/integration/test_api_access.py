@@ -13,12 +13,14 @@ import pytest
 from maskloom.services.api.app import create_app
 from support.asking import Answer, ask
 from support.following import following
+from support.registry import finished_run, registered
 from support.servers import PostgresServer
 from support.service import ADMIN, OPEN, PASSWORD, STRANGER, Service, post, served
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
 QUERIES = {"/api/v1/runs/{run}/story": "?slice={digest}"}
 ROW = re.compile(r"\| `([A-Z]+) (/\S+)` \| (.+) \|")
+MODEL, OTHER_MODEL = "one", "other"
 PEOPLE = ("nobody", STRANGER, "vera", "rhea", "lea", ADMIN)
 
 
@@ -36,6 +38,8 @@ def promised() -> list[tuple[str, str, str, str]]:
 @pytest.fixture(scope="module")
 def service(postgres_server: PostgresServer) -> Iterator[Service]:
     with served(postgres_server) as made:
+        for seed, name in enumerate((MODEL, OTHER_MODEL)):
+            registered(made.platform, finished_run(made.platform, {}, seed=seed), name)
         yield made
 
 
@@ -60,6 +64,12 @@ def contents(service: Service) -> dict[tuple[str, str], Callable[[], Any]]:
         ("POST", "/accounts"): lambda: {"name": f"new-{uuid.uuid4().hex[:8]}"},
         ("PUT", "/accounts/{account}"): lambda: {"admin": False, "active": True},
         ("PUT", "/accounts/{account}/roles/{dataset}"): lambda: {"role": "viewer"},
+        ("POST", "/datasets/{dataset}/models"): lambda: {"name": MODEL, "run": run_of(service, MODEL)},
+        ("POST", "/datasets/{dataset}/models/{model}/promote"): lambda: {"reason": "to see whether I may"},
+        ("POST", "/datasets/{dataset}/models/{model}/rollback"): lambda: champions(
+            service, OTHER_MODEL, MODEL
+        ),
+        ("POST", "/datasets/{dataset}/models/{model}/archive"): lambda: champions(service, OTHER_MODEL),
         ("POST", "/runs"): lambda: {"dataset": OPEN, "settings": ["network.weights=random"], **going},
         ("POST", "/runs/{run}/resume"): lambda: going,
     }
@@ -70,6 +80,18 @@ def invitation(service: Service) -> str:
     if answer.status == 404:
         answer = service.as_(ADMIN).ask("POST", "/accounts", {"name": "ivo"})
     return str(answer.json["secret"])
+
+
+def run_of(service: Service, model: str) -> str:
+    return str(service.as_(ADMIN).ask("GET", f"/datasets/{OPEN}/models/{model}").json["run"])
+
+
+def champions(service: Service, *models: str) -> dict[str, str]:
+    """Make each of these the champion, the last one last; a body that says nothing more."""
+    for model in models:
+        path = f"/datasets/{OPEN}/models/{model}/promote"
+        assert service.as_(ADMIN).ask("POST", path, {"reason": "to begin with"}).status == 200
+    return {}
 
 
 def own_token(service: Service, person: str) -> str:
@@ -86,6 +108,7 @@ def asked(service: Service, method: str, path: str, person: str) -> Answer:
         "run": service.run.id,
         "label": service.label,
         "account": "ivo",
+        "model": MODEL,
         "token": own_token(service, person) if "{token}" in path else "",
     }
     whole = (path + QUERIES.get(path, "")).format(**values)

@@ -10,11 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from maskloom.pipelines import drive
 from maskloom.pipelines.live import LivePredictor
+from maskloom.pipelines.registry import promoting
 from maskloom.platform.facts import Split
 from maskloom.services.bridge.brush import decode
 from support.asking import Answer, ask
 from support.bridge import Bridge, bridged
+from support.painted import DATASET
+from support.real_networks import drive_on, untrained_recipe
+from support.registry import act, registered
 from support.servers import PostgresServer
 
 
@@ -198,3 +203,21 @@ def test_what_label_studio_tells_a_backend_asks_for_a_look(bridge: Bridge) -> No
     assert not bridge.looked.is_set()
     assert posted(bridge, "webhook", {"action": "START_TRAINING"}).status == 204
     assert bridge.looked.is_set()
+
+
+def test_a_bridge_that_follows_the_champion_asks_its_network(postgres_server: PostgresServer) -> None:
+    with bridged(postgres_server, network="champion") as bridge:
+        known = {"slice": bridge.digests[Split.UNLABELLED][0]}
+        (own,) = predicted(bridge, known)
+        assert own["model_version"] == f"{bridge.run.id}/1", "there is no champion yet"
+        for seed in (7, 8):
+            run, _ = drive.create(bridge.platform, untrained_recipe(), DATASET, seed=seed)
+            drive_on(bridge.platform, run, bridge.truth, {})
+            name = f"seed-{seed}"
+            registered(bridge.platform, run, name)
+            promoting.promote(bridge.platform, DATASET, name, act(), "to see who follows")
+            for asked in (bridge.run, bridge.bare):
+                (result,) = predicted(bridge, known, run=asked.id)
+                assert result["model_version"].startswith(f"{run.id}/")
+        assert posted(bridge, "predict", {"tasks": []}, run="0" * 12).status == 404
+        assert predicted(bridge, {"slice": bridge.digests[Split.TEST][0]}) == [[]]

@@ -242,3 +242,19 @@ def test_json_is_all_that_standard_output_says(shell: Shell, run: str) -> None:
         said = quiet(*command, "--json")
         assert said.code == 0
         assert said.json
+
+
+def test_a_network_gets_a_name_and_becomes_the_champion(shell: Shell, run: str) -> None:
+    assert "There is no model yet" in shell("models").out
+    assert "candidate of chest" in shell("models", "register", run, "--name", "first").out
+    said = shell("predict", "champion:chest", shell.home, "--out", shell.home.parent / "masks")
+    assert (said.code, "has no champion" in said.err) == (2, True)
+    assert "first is the champion" in shell("models", "promote", "first", "--dataset", "chest").out
+    (model,) = shell("models", "--json").json
+    assert (model["name"], model["stage"], model["run"], model["slices"]) == ("first", "champion", run, 4)
+    assert "first" in shell("models", "--dataset", "chest").out
+    for command in (("rollback",), ("archive", "first")):
+        said = shell("models", *command, "--dataset", "chest")
+        assert said.code == 1
+        assert "champion" in said.err
+    assert "The audit trail holds: 2 entries" in shell("audit", "verify").out

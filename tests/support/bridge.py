@@ -19,12 +19,12 @@ from maskloom.platform.facts import Split
 from maskloom.platform.fingerprint import sha256
 from maskloom.platform.objects.sources import open_source
 from maskloom.platform.run_facts import Run
-from maskloom.platform.settings import Settings
+from maskloom.platform.settings import Network, Settings
 from maskloom.services.bridge import keys
 from maskloom.services.bridge.keys import Keys
 from maskloom.services.bridge.server.serving import Served, serving
 from support.images import grey_slice, saved
-from support.painted import DATASET, ingest_phantom
+from support.painted import DATASET, Grey, ingest_phantom
 from support.real_networks import drive_on, untrained_recipe
 from support.servers import PostgresServer, remove_home, short_folder
 
@@ -34,11 +34,15 @@ COUNTS = {Split.LABELLED: 5, Split.UNLABELLED: 8, Split.TEST: 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bridge:
-    """`run` has networks and `bare` has none. `digests` are those of their slices, `others` of 16 bits and of a JPEG."""
+    """`run` has networks and `bare` has none. `digests` are those of their slices, `others` of 16 bits and of a JPEG.
+
+    `truth` are the lesions of their slices.
+    """
 
     platform: Platform
     run: Run
     bare: Run
+    truth: dict[str, Grey]
     digests: dict[Split, list[str]]
     others: dict[str, str]
     keys: Keys
@@ -56,12 +60,13 @@ class Bridge:
 
 
 @contextmanager
-def bridged(server: PostgresServer) -> Iterator[Bridge]:
+def bridged(server: PostgresServer, network: Network = "run") -> Iterator[Bridge]:
+    """A bridge whose predictions are by that network."""
     home = short_folder()
     database = f"test_{uuid.uuid4().hex}"
     server.execute(f"CREATE DATABASE {database}")
     url = server.url.removesuffix("postgres") + database
-    with open_platform(Settings(home=home, database_url=url)) as platform:
+    with open_platform(Settings(home=home, database_url=url, bridge_network=network)) as platform:
         truth, digests = {}, {}
         for seed, (split, count) in enumerate(COUNTS.items()):
             made = ingest_phantom(platform, home / split, split, count, seed)
@@ -76,6 +81,7 @@ def bridged(server: PostgresServer) -> Iterator[Bridge]:
                 platform=platform,
                 run=run,
                 bare=bare,
+                truth=truth,
                 digests=digests,
                 others=_ingest_others(platform, home / "others"),
                 keys=made_keys,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskloom.models.errors import ModelError
-from maskloom.models.metrics import SliceMeasures, threshold_curves
+from maskloom.models.slice_measures import SliceMeasures, threshold_curves
 
 _PLAIN_MEANS = (
     "dice",
@@ -35,6 +35,13 @@ class Estimate:
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference(Estimate):
+    """By how much one network exceeds another. `p`: two-sided, how easily draws of equal networks would differ so much."""
+
+    p: float
 
 
 def summarise(measures: Sequence[SliceMeasures], seed: int, resamples: int = 2000) -> dict[str, Estimate]:
@@ -61,7 +68,7 @@ def summarise(measures: Sequence[SliceMeasures], seed: int, resamples: int = 200
 
 def paired_difference(
     first: Sequence[SliceMeasures], second: Sequence[SliceMeasures], seed: int, resamples: int = 2000
-) -> dict[str, Estimate]:
+) -> dict[str, Difference]:
     """By how much the first network's measures exceed the second's, over the same slices in the same order.
 
     Both are measured on the same draws, so that what makes a slice hard for either cancels out. An interval
@@ -75,10 +82,18 @@ def paired_difference(
     draws = _draws(len(first), seed, resamples)
     whole, whole_second = _of_whole(first), _of_whole(second)
     drawn, drawn_second = _of_draws(first, draws), _of_draws(second, draws)
-    return _estimates(
-        {name: whole[name] - whole_second[name] for name in whole},
-        {name: drawn[name] - drawn_second[name] for name in drawn},
-    )
+    differences = {name: drawn[name] - drawn_second[name] for name in drawn}
+    estimates = _estimates({name: whole[name] - whole_second[name] for name in whole}, differences)
+    return {
+        name: Difference(value=one.value, low=one.low, high=one.high, p=_p_value(differences[name]))
+        for name, one in estimates.items()
+    }
+
+
+def _p_value(differences: NDArray[np.float64]) -> float:
+    """Twice the smaller share of draws on one side of 0; never 0, which no number of draws can show."""
+    below, above = ((differences <= 0).sum(), (differences >= 0).sum())
+    return min(1.0, 2 * (int(min(below, above)) + 1) / (len(differences) + 1))
 
 
 def _slice_size(measures: SliceMeasures) -> tuple[int, int, bool]:

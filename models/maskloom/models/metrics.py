@@ -27,8 +27,6 @@ The published evaluation also stretches every map to 0..255, which gives a map w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from py_sod_metrics import MAE, Emeasure, Smeasure
@@ -36,6 +34,7 @@ from scipy import ndimage
 
 from maskloom.models.errors import ModelError
 from maskloom.models.overlap import hd95_of
+from maskloom.models.slice_measures import SliceMeasures, threshold_curves
 
 HALF = 128
 """The grey value from which a pixel counts as lesion, "at 0.5"."""
@@ -43,34 +42,6 @@ FOUND = 0.25
 """A lesion counts as found when at least this share of its pixels is predicted at 0.5."""
 _TOUCHING = np.ones((3, 3), bool)
 """Pixels that meet at a corner belong to one lesion."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SliceMeasures:
-    """One slice's measures: plain JSON by `dataclasses.asdict`, and back by `SliceMeasures(**values)`."""
-
-    dice: float
-    """At 0.5, as are `sensitivity`, `specificity`, `hd95` and the lesions."""
-    sensitivity: float
-    specificity: float
-    s_measure: float
-    e_measure: float
-    """Mean over the 256 thresholds."""
-    mae: float
-    hd95: float
-    """95th percentile Hausdorff distance in pixels, the larger of both directions."""
-    lesions: int
-    """Connected parts of the mask, ..."""
-    lesions_found: int
-    """... of which so many are covered to `FOUND` or more."""
-    false_lesions: int
-    """Connected parts of the prediction that touch no lesion."""
-    inside: tuple[int, ...]
-    """256 counts: how often the map takes each grey value inside the mask ..."""
-    outside: tuple[int, ...]
-    """... and outside; what Dice, sensitivity and specificity at every threshold are computed from."""
-    published: bool
-    """Whether by the published convention."""
 
 
 def measure_slice(
@@ -120,26 +91,6 @@ def measure_slice(
         outside=tuple(counts[:256].tolist()),
         published=published,
     )
-
-
-def threshold_curves(
-    inside: NDArray[np.int64], outside: NDArray[np.int64], *, published: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Dice, sensitivity and specificity, each (N, 256), from histograms (N, 256) inside and outside masks."""
-    hits = np.cumsum(inside[:, ::-1], axis=1)[:, ::-1]
-    false = np.cumsum(outside[:, ::-1], axis=1)[:, ::-1]
-    lesion, healthy = hits[:, :1], false[:, :1]
-    dice = _ratio(2 * hits, lesion + hits + false)
-    sensitivity = _ratio(hits, lesion)
-    specificity = _ratio(healthy - false, healthy)
-    if published:
-        return dice * (hits > 0), sensitivity * (hits > 0), specificity * (hits > 0)
-    return dice, sensitivity, specificity
-
-
-def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Part of the whole, and 1 where the whole is nothing: there was nothing to get wrong."""
-    return np.where(whole > 0, part / np.maximum(whole, 1), 1.0)
 
 
 def _binary(mask: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -84,6 +84,10 @@ class RunBusy(MaskloomError):
     exit_code = 75
 
 
+class PromotionRefused(MaskloomError):
+    """A network cannot become, or cease to be, the champion of a data set as things stand."""
+
+
 class NothingToDo(MaskloomError):
     """A data set lacks what a command needs."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -17,6 +17,7 @@ from maskloom.platform.errors import SettingsError
 _DRIVERS = {"postgresql", "postgresql+psycopg2"}
 _LAST_PORT = 65535
 _THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
+Network = Literal["run", "champion"]
 
 
 class Settings(BaseSettings):
@@ -40,6 +41,8 @@ class Settings(BaseSettings):
     """https://host/path at which Label Studio and its readers' browsers reach maskloom; without it only this machine's do."""
     bridge_listen: str | None = None
     """host:port on which maskloom answers them; without it a free port of 127.0.0.1."""
+    bridge_network: Network = "run"
+    """Whose network draws a mask when a reader opens a slice: that of the review's run, or the data set's champion's."""
     url: str | None = None
     """https://host at which people reach `maskloom serve`: for links, and for who comes back from where they signed in."""
     proxies: str = ""
@@ -83,6 +86,16 @@ class Settings(BaseSettings):
     def _host_and_port(cls, place: str | None) -> str | None:
         host_and_port(place or "127.0.0.1:0", "MASKLOOM_BRIDGE_LISTEN")
         return place
+
+    @field_validator("bridge_network", mode="before")
+    @classmethod
+    def _run_or_champion(cls, whose: str) -> str:
+        if whose not in get_args(Network):
+            raise SettingsError(
+                "MASKLOOM_BRIDGE_NETWORK is neither run nor champion",
+                hint="Write champion to follow the data set's champion, or unset it.",
+            )
+        return whose
 
     @field_validator("url")
     @classmethod

@@ -9,7 +9,8 @@ import pytest
 
 from maskloom.models.bootstrap import paired_difference, summarise
 from maskloom.models.errors import ModelError
-from maskloom.models.metrics import SliceMeasures, measure_slice
+from maskloom.models.metrics import measure_slice
+from maskloom.models.slice_measures import SliceMeasures
 
 MASK = np.zeros((20, 20), np.uint8)
 MASK[5:15, 5:15] = 255
@@ -85,13 +86,24 @@ def test_pairing_sees_a_difference_that_two_intervals_hide() -> None:
     assert difference.value == pytest.approx(0.1)
     assert difference.low == pytest.approx(0.1)
     assert difference.high == pytest.approx(0.1)
+    assert difference.p == pytest.approx(2 / 2001), "no draw of 2000 was on the other side"
     assert paired_difference(worse, better, seed=0)["sensitivity"].value == pytest.approx(-0.1)
+
+
+def test_p_is_what_the_normal_distribution_says() -> None:
+    noise = np.random.default_rng(7).normal(0.01, 0.1, 200)
+    first = [predicting(share) for share in np.clip(0.5 + noise, 0, 1)]
+    difference = paired_difference(first, [predicting(0.5)] * 200, seed=1)["sensitivity"]
+    z = abs(difference.value) / (noise.std() / math.sqrt(200))
+    assert difference.p == pytest.approx(math.erfc(z / math.sqrt(2)), abs=0.05)
+    assert 0.02 < difference.p < 0.98
 
 
 def test_a_network_does_not_differ_from_itself() -> None:
     measures = [predicting(share / 10) for share in range(11)]
     for figure in paired_difference(measures, measures, seed=5, resamples=100).values():
         assert figure.value == figure.low == figure.high == 0
+        assert figure.p == 1
 
 
 def test_refuses_sets_that_cannot_be_summed_up() -> None:

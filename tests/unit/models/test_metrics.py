@@ -13,7 +13,8 @@ import pytest
 
 from maskloom.models.bootstrap import summarise
 from maskloom.models.errors import ModelError
-from maskloom.models.metrics import SliceMeasures, measure_slice, threshold_curves
+from maskloom.models.metrics import measure_slice
+from maskloom.models.slice_measures import SliceMeasures, threshold_curves
 from support.real_data import covid_semiseg
 
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from maskloom.models.bootstrap import summarise
 from maskloom.models.parameters import NetworkParameters, PredictionParameters
+from maskloom.models.slice_measures import SliceMeasures
 from maskloom.pipelines.flow import Outcome, Step
 from maskloom.pipelines.jobs import EvaluateJob, SliceEvaluation
 from maskloom.pipelines.steps.train import Trained
@@ -103,8 +105,5 @@ class Evaluate(Step[Measured]):
 
 
 def _estimates(rows: Sequence[SliceEvaluation]) -> dict[str, dict[str, float]]:
-    from maskloom.models.bootstrap import summarise  # noqa: PLC0415 - loads torch and MONAI
-    from maskloom.models.metrics import SliceMeasures  # noqa: PLC0415
-
     measures = [SliceMeasures(**row.measures) for row in rows]
     return {name: asdict(estimate) for name, estimate in summarise(measures, seed=0).items()}

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from maskloom.platform.catalog import account_schema, audit_schema, idempotency_schema, review_schema, schema
+from maskloom.platform.catalog import (
+    account_schema,
+    audit_schema,
+    idempotency_schema,
+    registry_schema,
+    review_schema,
+    schema,
+)
 
 metadata = schema.metadata
-assert review_schema.reviews.metadata is metadata  # importing it has added its tables
+for _part in (review_schema.reviews, registry_schema.models):
+    assert _part.metadata is metadata  # importing its module has added it
 
 STATE_TABLES = {
     table.name

@@ -17,6 +17,7 @@ from maskloom.services.api.events import Events
 from maskloom.services.api.frame import Frame
 from maskloom.services.api.health import Health
 from maskloom.services.api.metrics import Metrics
+from maskloom.services.api.models import Models
 from maskloom.services.api.own_account import OwnAccount
 from maskloom.services.api.people import People
 from maskloom.services.api.pictures import Pictures
@@ -51,7 +52,7 @@ def create_app(platform: Platform) -> FastAPI:
     api.include_router(ProviderSignIn(platform, throttle, console.signed_in).router())
     for guarded in (People, OwnAccount):
         api.include_router(guarded(platform, throttle).router())
-    for part in (Administration, AuditTrail, Datasets, Pictures, Recipes, Runs, Events):
+    for part in (Administration, AuditTrail, Datasets, Pictures, Models, Recipes, Runs, Events):
         api.include_router(part(platform).router())
     app.include_router(api)
     app.include_router(Health(platform).router())

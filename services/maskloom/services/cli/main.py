@@ -24,6 +24,7 @@ from maskloom.services.cli import (
     doctor,
     ingest,
     login,
+    models,
     recipes,
     results,
     review,
@@ -108,6 +109,12 @@ _reviews = typer.Typer(help="Let readers look at masks and correct them.", no_ar
 for _command in (review.up, review.down, review.push, review.pull, review.status, review.close):
     _add(_reviews, _command, within="review")
 app.add_typer(_reviews, name="review", rich_help_panel="Review")
+
+_models = typer.Typer(invoke_without_command=True)
+_models.callback()(_told_when_interrupted(here_alone(models.models, "models")))
+for _command in (models.register, models.promote, models.rollback, models.archive):
+    _add(_models, _command, within="models")
+app.add_typer(_models, name="models", rich_help_panel="Results")
 
 _audit = typer.Typer(
     help="Look whether the record of who did what holds, and take it out.", no_args_is_help=True

@@ -48,7 +48,10 @@ def evaluate(
 
 
 def predict(
-    run: RunId,
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="A run's id or its first digits, or champion:DATASET."),
+    ],
     images: Annotated[
         str, typer.Argument(metavar="IMAGES", help="A folder of PNG or JPEG slices, or an s3:// URL.")
     ],
@@ -56,8 +59,9 @@ def predict(
     out: Annotated[Path, written_to("Folder for masks/, soft/ and predictions.csv.")],
     as_json: AsJson = False,
 ) -> None:
-    """Draw masks for any images with a run's network."""
-    from maskloom.pipelines import drive, results
+    """Draw masks for any images with a run's network, or with the one that is a data set's champion now."""
+    from maskloom.pipelines import results
+    from maskloom.pipelines.registry.following import run_of
     from maskloom.pipelines.stopping import Stop, Stopped, stopping_on_signals
     from maskloom.platform.bootstrap import open_platform
     from maskloom.platform.objects.sources import open_source
@@ -74,7 +78,7 @@ def predict(
     source = open_source(images)
     stop = Stop()
     with open_platform() as platform:
-        one = drive.find(platform, run)
+        one = run_of(platform, run)
         model = results.newest_network(platform, one)
         from maskloom.pipelines.predict import predict as draw  # loads torch
 

@@ -14,6 +14,7 @@ from maskloom.services.api.views import Problem
 from maskloom.services.console.account_pages import AccountPages
 from maskloom.services.console.audit_pages import AuditPages
 from maskloom.services.console.dataset_pages import DatasetPages
+from maskloom.services.console.model_pages import ModelPages
 from maskloom.services.console.own_pages import OwnPages
 from maskloom.services.console.page import Pages, host_of, page_router
 from maskloom.services.console.run_pages import RunPages
@@ -26,7 +27,7 @@ _FILES = {
 _FRESH = {"Cache-Control": "public, max-age=300"}
 
 
-_PARTS = (RunPages, DatasetPages, AccountPages, AuditPages, OwnPages)
+_PARTS = (RunPages, DatasetPages, ModelPages, AccountPages, AuditPages, OwnPages)
 
 
 class Console:

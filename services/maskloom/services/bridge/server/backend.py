@@ -1,4 +1,5 @@
-"""Label Studio's ML backend protocol: a slice that a reader opens is predicted by the newest network of its run.
+"""Label Studio's ML backend protocol: a slice that a reader opens is predicted by the newest network of its run,
+or, where MASKLOOM_BRIDGE_NETWORK says so, by the champion of its data set.
 
 The protocol is GET /health, POST /setup, /predict and /webhook below an address of one's own
 (https://labelstud.io/guide/ml_create), here /ml/RUN. Of a task only the digest of its slice is believed, so no address in it
@@ -17,9 +18,12 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from pydantic import BaseModel, Field, SecretStr, ValidationError
+from sqlalchemy import Connection
 
+from maskloom.pipelines.registry.following import champions_run
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import runs, slices
+from maskloom.platform.run_facts import Run
 from maskloom.services.bridge import keys
 from maskloom.services.bridge.label_studio.tasks import region_of
 from maskloom.services.bridge.server import bodies
@@ -117,25 +121,26 @@ class Backend:
                 401, "Wrong user or password.", {"WWW-Authenticate": 'Basic realm="maskloom"'}
             )
 
-    def _model(self, run: str) -> _Model:
+    def _model(self, run_id: str) -> _Model:
+        run = self._platform.database.transaction(lambda connection: self._followed(connection, run_id))
         with self._changing:
-            model = self._models.pop(run, None) or self._open(run)
-            self._models[run] = (
-                model  # now the last, so that the first is the one that nobody asked for longest
-            )
+            model = self._models.pop(run.id, None) or self._open(run)
+            # now the last, so that the first is the one that nobody asked for longest
+            self._models[run.id] = model
             while len(self._models) > _KEPT:
                 del self._models[next(iter(self._models))]
         return model
 
-    def _open(self, run_id: str) -> _Model:
-        found = (
-            self._platform.database.transaction(lambda c: runs.find(c, run_id))
-            if _RUN.fullmatch(run_id)
-            else []
-        )
+    def _followed(self, connection: Connection, run_id: str) -> Run:
+        """The run whose network answers for a run: its own, or that of the champion of its data set, where there is one."""
+        found = runs.find(connection, run_id) if _RUN.fullmatch(run_id) else []
         if not found:
             raise HTTPException(404, "There is no such run.")
-        (run,) = found
+        if self._platform.settings.bridge_network == "run":
+            return found[0]
+        return champions_run(connection, found[0].dataset) or found[0]
+
+    def _open(self, run: Run) -> _Model:
         # It brings torch, and a bridge whose readers ask for no masks never needs it.
         from maskloom.pipelines.live import LivePredictor  # noqa: PLC0415
 
