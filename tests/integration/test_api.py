@@ -380,8 +380,8 @@ def test_the_log_names_the_request_and_not_the_data(
 ) -> None:
     with caplog.at_level("INFO", "maskloom"):
         answer = service.as_("vera").ask("GET", f"/datasets/{OPEN}/slices/{service.digests[0]}")
+        # A request is told of once its answer is on its way, so the answer may be here first.
+        wait_until(lambda: "{digest} 200 in" in caplog.text)
     assert answer.status == 200
-    # A request is told of once its answer is on its way, so the answer may be here first.
-    wait_until(lambda: "{digest} 200 in" in caplog.text)
     assert OPEN not in caplog.text
     assert service.digests[0] not in caplog.text
