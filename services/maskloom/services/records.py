@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection
@@ -24,15 +26,21 @@ def run_record(platform: Platform, run: Run) -> dict[str, Any]:
 
 def recipe_name(recipe: dict[str, Any]) -> str:
     """The recipe's name, and what was changed in it, or how many values where they are many."""
-    name, changes = recipes.closest(recipes.RECIPE.validate_python(recipe))
+    name, changes = _closest(json.dumps(recipe))
     if len(changes) > _NAMED_CHANGES:
         return f"{name} with {len(changes)} values changed"
     changed = ", ".join(f"{key}={value}" for key, value in changes.items())
     return f"{name} with {changed}" if changed else name
 
 
+@lru_cache(maxsize=1024)
+def _closest(recipe: str) -> tuple[str, dict[str, Any]]:
+    # Lists have the same few recipes over and over, and each takes a millisecond.
+    return recipes.closest(recipes.RECIPE.validate_json(recipe))
+
+
 def _record(connection: Connection, run: Run) -> dict[str, Any]:
-    name, changes = recipes.closest(recipes.RECIPE.validate_python(run.recipe))
+    name, changes = _closest(json.dumps(run.recipe))
     sampled = steps.newest_output(connection, run.id, Sample.kind)
     trained = steps.newest_output(connection, run.id, Train.kind)
     taken, seconds = steps.totals(connection, run.id)
