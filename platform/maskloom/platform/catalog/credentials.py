@@ -6,15 +6,31 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from maskloom.platform.account_facts import Account, Invitation, Role, Token
 from maskloom.platform.catalog import accounts
+from maskloom.platform.catalog.account_schema import accounts as account_table
 from maskloom.platform.catalog.account_schema import invitations, sessions, tokens
 
 _NOW = func.clock_timestamp()
+# Each request asks one of these: they are put together once.
+_BY_SESSION = accounts.ACCOUNTS.join(sessions, sessions.c.account == account_table.c.name).where(
+    account_table.c.active, sessions.c.secret == bindparam("secret"), sessions.c.expires_at > _NOW
+)
+_BY_TOKEN = (
+    accounts.ACCOUNTS.add_columns(*tokens.c)
+    .join(tokens, tokens.c.account == account_table.c.name)
+    .where(
+        account_table.c.active,
+        tokens.c.id == bindparam("token"),
+        tokens.c.secret == bindparam("secret"),
+        tokens.c.expires_at > _NOW,
+    )
+)
 
 
 def add_session(connection: Connection, secret: str, account: str, lifetime: timedelta) -> None:
@@ -25,8 +41,8 @@ def add_session(connection: Connection, secret: str, account: str, lifetime: tim
 
 def by_session(connection: Connection, secret: str) -> Account | None:
     """Whose session it is, where they are still let in."""
-    query = select(sessions.c.account).where(sessions.c.secret == secret, sessions.c.expires_at > _NOW)
-    return _active(connection, connection.scalar(query))
+    row = connection.execute(_BY_SESSION, {"secret": secret}).one_or_none()
+    return None if row is None else accounts.account_of(row)
 
 
 def end_session(connection: Connection, secret: str) -> None:
@@ -65,12 +81,8 @@ def add_token(
 
 def by_token(connection: Connection, token_id: str, secret: str) -> tuple[Token, Account] | None:
     """The token of that id and secret with its account, where that is still let in."""
-    query = select(tokens).where(
-        tokens.c.id == token_id, tokens.c.secret == secret, tokens.c.expires_at > _NOW
-    )
-    row = connection.execute(query).one_or_none()
-    account = None if row is None else _active(connection, row.account)
-    return None if row is None or account is None else (_token(row), account)
+    row = connection.execute(_BY_TOKEN, {"token": token_id, "secret": secret}).one_or_none()
+    return None if row is None else (_token(row), accounts.account_of(row))
 
 
 def tokens_of(connection: Connection, account: str) -> list[Token]:
@@ -109,12 +121,7 @@ def take_invitation(connection: Connection, secret: str) -> Invitation | None:
     return None if row is None else Invitation(account=row.account)
 
 
-def _active(connection: Connection, name: str | None) -> Account | None:
-    account = accounts.find(connection, name) if name is not None else None
-    return account if account is not None and account.active else None
-
-
-def _token(row: Row[tuple[object, ...]]) -> Token:
+def _token(row: Row[Any]) -> Token:
     return Token(
         id=row.id,
         account=row.account,
