@@ -7,7 +7,7 @@ the transaction ends, which others wait for who add to the same.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, Table, Text, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, text
 
 from maskloom.platform.catalog.schema import metadata
 
@@ -28,7 +28,6 @@ newest_events = Table(
     Column("run", Text, ForeignKey("runs.id"), primary_key=True),
     Column("event", BigInteger, ForeignKey("run_events.id"), nullable=False),
     Column("kind", Text, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False),
     Index(
         "ix_newest_events_open",
         "run",

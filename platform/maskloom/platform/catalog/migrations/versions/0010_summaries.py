@@ -23,8 +23,8 @@ $$
 KEEP_NEWEST_EVENT = """
 create function keep_newest_event() returns trigger language plpgsql as $$
 begin
-    insert into newest_events as kept (run, event, kind, at) values (new.run, new.id, new.kind, new.at)
-    on conflict (run) do update set event = excluded.event, kind = excluded.kind, at = excluded.at
+    insert into newest_events as kept (run, event, kind) values (new.run, new.id, new.kind)
+    on conflict (run) do update set event = excluded.event, kind = excluded.kind
     where excluded.event > kept.event;
     return null;
 end
@@ -53,6 +53,8 @@ $$
 
 
 def upgrade() -> None:
+    # What others insert meanwhile is counted by the triggers, once they are there.
+    op.execute("lock table slices, run_events, label_versions, gate_decisions in share row exclusive mode")
     _tables()
     _first_contents()
     for function in (COUNT_SLICES, KEEP_NEWEST_EVENT, COUNT_LABELS, COUNT_DECISIONS):
@@ -100,7 +102,6 @@ def _tables() -> None:
         sa.Column("run", sa.Text(), nullable=False),
         sa.Column("event", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["event"], ["run_events.id"], name=op.f("fk_newest_events_event")),
         sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_newest_events_run")),
         sa.PrimaryKeyConstraint("run", name=op.f("pk_newest_events")),
@@ -125,7 +126,7 @@ def _tables() -> None:
 def _first_contents() -> None:
     op.execute("insert into slice_counts select dataset, split, count(*) from slices group by dataset, split")
     op.execute(
-        "insert into newest_events select distinct on (run) run, id, kind, at from run_events order by run, id desc"
+        "insert into newest_events select distinct on (run) run, id, kind from run_events order by run, id desc"
     )
     op.execute(
         "insert into step_counts select step, sum(labels), sum(gated), sum(kept) from ("
