@@ -9,7 +9,7 @@ BENCH = PYTHONPATH=tests $(BIN)/python -m bench
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format check test-faults test-review-faults test-api test-e2e bench bench-gpu bench-real guide-pictures clean
+.PHONY: help setup demo test lint format check test-faults test-review-faults test-api test-e2e bench bench-service bench-gpu bench-real guide-pictures clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test-e2e: setup  ## Run the commands as a user would, the demo included
 bench: setup  ## Measure speed on this machine; the outcome goes to docs/benchmarks (an hour)
 	$(BENCH)
 	$(BENCH).review
+
+bench-service: setup  ## Measure the service over a million slices and under load; the outcome goes to docs/benchmarks (an hour)
+	$(BENCH).service
 
 bench-gpu: setup  ## Measure training and labelling by the networks alone, on the GPU if there is one
 	$(BENCH).bench_gpu docs/benchmarks

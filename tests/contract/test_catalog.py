@@ -102,6 +102,13 @@ def test_old_rows_survive(revision: str, catalog_url: str) -> None:
     for table, rows in before.items():
         for row, kept in zip(rows, after[table], strict=True):
             assert row.items() <= kept.items()
+    # What is summed up now is summed up of them as well.
+    assert [(row["split"], row["slices"]) for row in after["slice_counts"]] == [
+        ("test", 1),
+        ("unlabelled", 1),
+    ]
+    assert [(row["run"], row["kind"]) for row in after["newest_events"]] == [("r", "started")]
+    assert after["step_counts"] == [{"step": "s", "labels": 1, "gated": 1, "kept": 1}]
     database.close()
 
 

@@ -120,11 +120,7 @@ class PostgresServer:
 
     def execute(self, statement: str) -> None:
         """Runs one statement outside a transaction, as CREATE DATABASE needs it."""
-        connection = psycopg2.connect(self.url.replace("+psycopg2", ""))
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-        connection.close()
+        execute(self.url, statement)
 
     def stop(self) -> None:
         """Ends the server and removes its data."""
@@ -191,6 +187,15 @@ class S3Server:
         for name, port in self._ports.items():
             Path(f"/tmp/seaweedfs-{name}-grpc-{port + 10_000}.sock").unlink(missing_ok=True)
         shutil.rmtree(self._folder)
+
+
+def execute(url: str, statement: str) -> None:
+    """Runs one statement outside a transaction, on a connection of its own."""
+    connection = psycopg2.connect(url.replace("+psycopg2", ""))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.close()
 
 
 def scalar(url: str, query: str) -> object:

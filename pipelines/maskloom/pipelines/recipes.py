@@ -176,10 +176,10 @@ def closest(recipe: Recipe) -> tuple[str, dict[str, Any]]:
     An engine that a run has settled for in place of `auto` is no change.
     """
     own = values(recipe)
+    alike = {name: values(known) for name, known in RECIPES.items() if type(known) is type(recipe)}
     changes = {
-        name: {key: value for key, value in own.items() if values(known)[key] not in {value, "auto"}}
-        for name, known in RECIPES.items()
-        if type(known) is type(recipe)
+        name: {key: value for key, value in own.items() if known[key] not in {value, "auto"}}
+        for name, known in alike.items()
     }
     return min(changes.items(), key=lambda change: len(change[1]))
 

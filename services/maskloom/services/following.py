@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -124,7 +125,13 @@ class Following:
 
 def parsed(kind: str, output: Any) -> Any:
     """A step's output as the catalog has it, as the step returns it."""
-    return TypeAdapter(_OUTPUT_TYPES[kind]).validate_python(output)
+    return _output_type(kind).validate_python(output)
+
+
+@cache
+def _output_type(kind: str) -> TypeAdapter[Any]:
+    # To make one takes longer than to use it.
+    return TypeAdapter(_OUTPUT_TYPES[kind])
 
 
 def outcome(output: Any) -> str:

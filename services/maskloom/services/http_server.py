@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from anyio import to_thread
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -19,6 +21,10 @@ _START_S = 30.0
 _LAST_ANSWERS_S = 5
 """What is being answered when the server ends gets so long."""
 _END_S = 10.0
+_THREADS = 12
+"""So many requests are worked on at a time. More would only take the interpreter from each other."""
+_IDLE_S = 75
+"""A connection is kept so long for the next request: longer than proxies keep theirs, which would else meet it closing."""
 
 
 class _Unlogged(H11Protocol):
@@ -40,7 +46,9 @@ def listening(host: str, port: int, *, hint: str) -> Iterator[socket.socket]:
 
     Raises SettingsError, with `hint`, when the port is taken or not allowed, or the address is not this machine's.
     """
-    with socket.socket() as listener:
+    # Named in full: asyncio sends at once only on sockets that say they are TCP. Else each second part of an answer waits
+    # 40 ms for the acknowledgement of the first.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
@@ -58,7 +66,6 @@ def answering(app: FastAPI, listener: socket.socket, name: str, proxies: str = "
     """
     config = uvicorn.Config(
         app,
-        loop="asyncio",
         http=_Unlogged,
         ws="none",
         lifespan="off",
@@ -67,6 +74,7 @@ def answering(app: FastAPI, listener: socket.socket, name: str, proxies: str = "
         # Left to itself, uvicorn believes every process of this machine, and whom its environment names.
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies,
+        timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=_LAST_ANSWERS_S,
     )
     server = uvicorn.Server(config)
@@ -74,7 +82,7 @@ def answering(app: FastAPI, listener: socket.socket, name: str, proxies: str = "
 
     def run() -> None:
         try:
-            server.run(sockets=[listener])
+            asyncio.run(_serve(server, listener))
         finally:
             ended.set()
 
@@ -87,6 +95,11 @@ def answering(app: FastAPI, listener: socket.socket, name: str, proxies: str = "
         server.should_exit = True
         # Who still waits for a catalog or a store that does not answer cannot be interrupted, and ends with the process.
         thread.join(_END_S)
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
+    to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    await server.serve(sockets=[listener])
 
 
 def _wait_for(server: uvicorn.Server, ended: threading.Event, name: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection
@@ -25,7 +27,7 @@ def run_record(platform: Platform, run: Run) -> RunRecord:
 
 def recipe_name(recipe: dict[str, Any]) -> str:
     """The recipe's name, and what was changed in it, or how many values where they are many."""
-    return recipe_in_words(*recipes.closest(recipes.RECIPE.validate_python(recipe)))
+    return recipe_in_words(*_closest(json.dumps(recipe)))
 
 
 def recipe_in_words(name: str, changes: dict[str, Any]) -> str:
@@ -36,8 +38,14 @@ def recipe_in_words(name: str, changes: dict[str, Any]) -> str:
     return f"{name} with {changed}" if changed else name
 
 
+@lru_cache(maxsize=1024)
+def _closest(recipe: str) -> tuple[str, dict[str, Any]]:
+    # Lists have the same few recipes over and over, and each takes a millisecond.
+    return recipes.closest(recipes.RECIPE.validate_json(recipe))
+
+
 def _record(connection: Connection, run: Run) -> RunRecord:
-    name, changes = recipes.closest(recipes.RECIPE.validate_python(run.recipe))
+    name, changes = _closest(json.dumps(run.recipe))
     sampled = steps.newest_output(connection, run.id, Sample.kind)
     trained = steps.newest_output(connection, run.id, Train.kind)
     taken, seconds = steps.totals(connection, run.id)

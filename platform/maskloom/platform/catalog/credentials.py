@@ -6,18 +6,33 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from maskloom.platform.account_facts import Account, Invitation, Role, Session, Token
 from maskloom.platform.catalog import accounts
-from maskloom.platform.catalog.account_schema import accounts as accounts_table
+from maskloom.platform.catalog.account_schema import accounts as account_table
 from maskloom.platform.catalog.account_schema import invitations, sessions, tokens
 
 _NOW = func.clock_timestamp()
 _USE_NOTED_EVERY = timedelta(minutes=10)
 """So that a busy token is not written at each of its requests."""
+# Each request asks one of these: they are put together once.
+_BY_SESSION = accounts.ACCOUNTS.join(sessions, sessions.c.account == account_table.c.name).where(
+    account_table.c.active, sessions.c.secret == bindparam("secret"), sessions.c.expires_at > _NOW
+)
+_BY_TOKEN = (
+    accounts.ACCOUNTS.add_columns(*tokens.c)
+    .join(tokens, tokens.c.account == account_table.c.name)
+    .where(
+        account_table.c.active,
+        tokens.c.id == bindparam("token"),
+        tokens.c.secret == bindparam("secret"),
+        tokens.c.expires_at > _NOW,
+    )
+)
 
 
 def add_session(connection: Connection, secret: str, account: str, lifetime: timedelta, address: str) -> None:
@@ -30,8 +45,8 @@ def add_session(connection: Connection, secret: str, account: str, lifetime: tim
 
 def by_session(connection: Connection, secret: str) -> Account | None:
     """Whose session it is, where they are still let in."""
-    query = select(sessions.c.account).where(sessions.c.secret == secret, sessions.c.expires_at > _NOW)
-    return _active(connection, connection.scalar(query))
+    row = connection.execute(_BY_SESSION, {"secret": secret}).one_or_none()
+    return None if row is None else accounts.account_of(row)
 
 
 def end_session(connection: Connection, secret: str) -> None:
@@ -80,17 +95,13 @@ def add_token(
 
 def by_token(connection: Connection, token_id: str, secret: str) -> tuple[Token, Account] | None:
     """The token of that id and secret with its account, where that is still let in."""
-    query = select(tokens).where(
-        tokens.c.id == token_id, tokens.c.secret == secret, tokens.c.expires_at > _NOW
-    )
-    row = connection.execute(query).one_or_none()
-    account = None if row is None else _active(connection, row.account)
-    if row is None or account is None:
+    row = connection.execute(_BY_TOKEN, {"token": token_id, "secret": secret}).one_or_none()
+    if row is None:
         return None
     stale = tokens.c.used_at.is_(None) | (tokens.c.used_at < _NOW - _USE_NOTED_EVERY)
     if row.used_at is None or datetime.now(UTC) - row.used_at > _USE_NOTED_EVERY:
         connection.execute(update(tokens).where(tokens.c.id == token_id, stale).values(used_at=_NOW))
-    return _token(row), account
+    return _token(row), accounts.account_of(row)
 
 
 def tokens_of(connection: Connection, account: str) -> list[Token]:
@@ -102,7 +113,7 @@ def tokens_of(connection: Connection, account: str) -> list[Token]:
 def count_tokens(connection: Connection, account: str) -> int:
     """How many tokens of an account still work. Who makes one more waits until this transaction ends."""
     connection.execute(
-        select(accounts_table.c.name).where(accounts_table.c.name == account).with_for_update()
+        select(account_table.c.name).where(account_table.c.name == account).with_for_update()
     )
     query = select(func.count()).where(tokens.c.account == account, tokens.c.expires_at > _NOW)
     return connection.execute(query).scalar_one()
@@ -138,12 +149,7 @@ def take_invitation(connection: Connection, secret: str) -> Invitation | None:
     return None if row is None else Invitation(account=row.account)
 
 
-def _active(connection: Connection, name: str | None) -> Account | None:
-    account = accounts.find(connection, name) if name is not None else None
-    return account if account is not None and account.active else None
-
-
-def _token(row: Row[tuple[object, ...]]) -> Token:
+def _token(row: Row[Any]) -> Token:
     return Token(
         id=row.id,
         account=row.account,

@@ -7,7 +7,9 @@ A lost server (killed, restarted, failed over) is waited for, for `patience_s`; 
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +18,11 @@ from typing import TypeVar
 import psycopg2
 import tenacity
 from psycopg2.extensions import connection as PgConnection
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from maskloom.platform.errors import CatalogUnavailable
 
@@ -30,6 +34,10 @@ _REFUSALS = ("does not exist", "authentication failed", "no pg_hba.conf entry", 
 """What PostgreSQL says to a wrong MASKLOOM_DATABASE_URL, when it speaks English: no use in waiting."""
 _SILENCE_S = 3.0
 """Waiting for a lost server longer than that is said."""
+_IDLE_S = 1.0
+"""A connection that was unused for longer is tried before it is used. One that was lost since is missed by `transaction`."""
+_CONNECTIONS = 16
+"""At most. They are kept: to open one takes as long as ten queries."""
 _MIGRATION_LOCK = 7_220_451  # any constant: serialises processes that bring one schema up to date
 
 
@@ -41,8 +49,10 @@ class Database:
         self._patience_s = patience_s
         self._closed = threading.Event()
         self._engine = create_engine(
-            "postgresql+psycopg2://", creator=self._connect, pool_pre_ping=True, pool_size=4, max_overflow=8
+            "postgresql+psycopg2://", creator=self._connect, pool_size=_CONNECTIONS, max_overflow=0
         )
+        event.listen(self._engine, "checkout", self._try_idle)
+        event.listen(self._engine, "checkin", _note_use)
 
     def _connect(self) -> PgConnection:
         url = make_url(self._url())
@@ -60,6 +70,13 @@ class Database:
             application_name="maskloom",
             options="-c timezone=UTC",
         )
+
+    def _try_idle(self, connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if time.monotonic() - record.info.get("used", -math.inf) > _IDLE_S:
+            try:
+                self._engine.dialect.do_ping(connection)
+            except psycopg2.Error as error:
+                raise InvalidatePoolError from error
 
     def transaction(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns, committed. Runs `work` again when the connection was lost; other errors roll back."""
@@ -122,6 +139,10 @@ class Database:
         """Give all connections back and stop waiting for a lost server."""
         self._closed.set()
         self._engine.dispose()
+
+
+def _note_use(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
 
 
 def _is_lost(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ from maskloom.platform.catalog import (
     registry_schema,
     review_schema,
     schema,
+    summary_schema,
 )
 
 metadata = schema.metadata
@@ -27,6 +28,9 @@ STATE_TABLES = {
         account_schema.invitations,
         audit_schema.audit_head,
         idempotency_schema.idempotency_keys,
+        summary_schema.slice_counts,
+        summary_schema.newest_events,
+        summary_schema.step_counts,
     )
 }
 FACT_TABLES = tuple(table.name for table in metadata.sorted_tables if table.name not in STATE_TABLES)

@@ -17,6 +17,14 @@ from maskloom.platform.catalog.schema import (
 from maskloom.platform.facts import DatasetVersion, Growth, Item, LabelKind, LabelVersion, Split
 from maskloom.platform.fingerprint import fingerprint, plain
 
+_PORTION = 10_000
+_ADD_ITEMS = text(
+    "insert into dataset_version_items (version, slice, dataset, split, label) "
+    "select :version, slice, :dataset, :split, label "
+    "from unnest(cast(:slices as text[]), cast(:labels as text[])) as item (slice, label)"
+)
+"""Of one version there may be a million: as rows of values they would take five times as long."""
+
 
 def add_labels(connection: Connection, labels: Iterable[LabelVersion]) -> None:
     """Insert label versions; one that exists is the same one."""
@@ -99,26 +107,26 @@ def growth(
 
 
 def add_version(connection: Connection, growth: Growth) -> None:
-    """Insert a dataset version; one that exists is the same one."""
+    """Insert a dataset version; one that exists is the same one, with all its items."""
     version = growth.version
-    connection.execute(
+    added = connection.execute(
         insert(dataset_versions)
         .values(digest=version.digest, dataset=version.dataset, parent=version.parent, size=version.size)
         .on_conflict_do_nothing()
     )
-    if growth.added:
+    if added.rowcount == 0:
+        return
+    for first in range(0, len(growth.added), _PORTION):
+        portion = growth.added[first : first + _PORTION]
         connection.execute(
-            insert(dataset_version_items).on_conflict_do_nothing(),
-            [
-                {
-                    "version": version.digest,
-                    "slice": item.slice,
-                    "dataset": version.dataset,
-                    "split": growth.split,
-                    "label": item.label,
-                }
-                for item in growth.added
-            ],
+            _ADD_ITEMS,
+            {
+                "version": version.digest,
+                "dataset": version.dataset,
+                "split": growth.split,
+                "slices": [item.slice for item in portion],
+                "labels": [item.label for item in portion],
+            },
         )
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, text, tuple_
+from sqlalchemy import Connection, Row, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from maskloom.platform.catalog import labels, leases
-from maskloom.platform.catalog.schema import run_events, runs
+from maskloom.platform.catalog import leases
+from maskloom.platform.catalog.schema import dataset_versions, run_events, run_steps, runs
+from maskloom.platform.catalog.summary_schema import newest_events, step_counts
+from maskloom.platform.facts import DatasetVersion
 from maskloom.platform.run_facts import Run, RunStatus, RunSummary
 
 _EVENT_STATUS = {
@@ -24,14 +25,17 @@ _EVENT_STATUS = {
     "finished": RunStatus.FINISHED,
 }
 
-
-_NEWEST_EVENT = (
-    select(run_events.c.kind)
-    .where(run_events.c.run == runs.c.id)
-    .order_by(run_events.c.id.desc())
-    .limit(1)
-    .scalar_subquery()
-    .label("event")
+_LABELLED, _POOL = dataset_versions.alias("labelled"), dataset_versions.alias("pool")
+_RUNS = (
+    select(
+        runs,
+        _LABELLED.c.parent.label("labelled_parent"),
+        _LABELLED.c.size.label("labelled_size"),
+        _POOL.c.parent.label("pool_parent"),
+        _POOL.c.size.label("pool_size"),
+    )
+    .join(_LABELLED, _LABELLED.c.digest == runs.c.labelled)
+    .join(_POOL, _POOL.c.digest == runs.c.pool)
 )
 
 
@@ -64,25 +68,31 @@ def add(connection: Connection, run: Run) -> None:
     connection.execute(insert(runs).values(**row).on_conflict_do_nothing())
 
 
+def by_id(connection: Connection, run: str) -> Run | None:
+    """The run of that whole id."""
+    row = connection.execute(_RUNS.where(runs.c.id == run)).one_or_none()
+    return None if row is None else _run(row)
+
+
 def find(connection: Connection, prefix: str) -> list[Run]:
     """Runs whose id starts with `prefix`."""
-    query = select(runs).where(runs.c.id.startswith(prefix, autoescape=True)).order_by(runs.c.at)
-    return [_run(connection, row) for row in connection.execute(query).all()]
+    query = _RUNS.where(runs.c.id.startswith(prefix, autoescape=True)).order_by(runs.c.at)
+    return [_run(row) for row in connection.execute(query)]
 
 
 def all_runs(connection: Connection) -> list[Run]:
     """Every run, newest first."""
-    return [
-        _run(connection, row) for row in connection.execute(select(runs).order_by(runs.c.at.desc())).all()
-    ]
+    return [_run(row) for row in connection.execute(_RUNS.order_by(runs.c.at.desc()))]
 
 
 def page(
     connection: Connection, datasets: list[str], before: tuple[datetime, str] | None, limit: int
 ) -> list[RunSummary]:
     """The next `limit` runs on `datasets`, newest first, from before the one of that time and id."""
-    query = select(runs.c.id, runs.c.dataset, runs.c.seed, runs.c.recipe, runs.c.at, _NEWEST_EVENT).where(
-        runs.c.dataset.in_(datasets)
+    query = (
+        select(runs.c.id, runs.c.dataset, runs.c.seed, runs.c.recipe, runs.c.at, newest_events.c.kind)
+        .outerjoin(newest_events, newest_events.c.run == runs.c.id)
+        .where(runs.c.dataset.in_(datasets))
     )
     if before is not None:
         query = query.where(tuple_(runs.c.at, runs.c.id) < before)
@@ -94,7 +104,7 @@ def page(
             dataset=row.dataset,
             seed=row.seed,
             recipe=row.recipe,
-            status=_status(row.event, driven=lease_name(row.id) in held),
+            status=_status(row.kind, driven=lease_name(row.id) in held),
             created_at=row.at,
         )
         for row in rows
@@ -103,11 +113,23 @@ def page(
 
 def by_status(connection: Connection) -> dict[RunStatus, int]:
     """How many runs there are of each status."""
-    rows = connection.execute(select(runs.c.id, _NEWEST_EVENT)).all()
     # Whether it is driven matters for few: those whose newest event does not say it.
-    unsaid = [lease_name(row.id) for row in rows if row.event not in _EVENT_STATUS]
-    held = leases.held(connection, unsaid)
-    found = Counter(_status(row.event, driven=lease_name(row.id) in held) for row in rows)
+    unsaid = newest_events.c.kind.not_in(_EVENT_STATUS)
+    rows = connection.execute(
+        select(
+            newest_events.c.kind,
+            func.count().label("runs"),
+            func.array_agg(runs.c.id).filter(unsaid).label("unsaid"),
+        )
+        .select_from(runs.outerjoin(newest_events, newest_events.c.run == runs.c.id))
+        .group_by(newest_events.c.kind)
+    ).all()
+    held = leases.held(connection, [lease_name(run) for row in rows for run in row.unsaid or ()])
+    found = Counter[RunStatus]()
+    for row in rows:
+        driven = sum(lease_name(run) in held for run in row.unsaid or ())
+        found[_status(row.kind, driven=True)] += driven
+        found[_status(row.kind, driven=False)] += row.runs - driven
     return {status: found[status] for status in RunStatus}
 
 
@@ -186,28 +208,28 @@ def rounds_done(connection: Connection, run: str) -> int:
 def counts(connection: Connection, run: str) -> dict[str, int]:
     """Labels that a run made, and those that its gates kept."""
     row = connection.execute(
-        text(
-            "select (select count(*) from label_versions l join run_steps r on r.step = l.step where r.run = :run) labels,"
-            "(select count(*) from gate_decisions g join run_steps r on r.step = g.step where r.run = :run) gated,"
-            "(select count(*) from gate_decisions g join run_steps r on r.step = g.step where r.run = :run and g.kept)"
-            " kept"
-        ),
-        {"run": run},
+        select(
+            *(
+                func.coalesce(func.sum(step_counts.c[name]), 0).label(name)
+                for name in ("labels", "gated", "kept")
+            )
+        )
+        .join(run_steps, run_steps.c.step == step_counts.c.step)
+        .where(run_steps.c.run == run)
     ).one()
     return {"labels": row.labels, "gated": row.gated, "kept": row.kept}
 
 
-def _run(connection: Connection, row: Row[Any]) -> Run:
-    labelled, pool = labels.version(connection, row.labelled), labels.version(connection, row.pool)
-    assert labelled is not None
-    assert pool is not None
-    recipe = row.recipe if isinstance(row.recipe, dict) else json.loads(row.recipe)
+def _run(row: Row[Any]) -> Run:
+    def version(digest: str, parent: str | None, size: int) -> DatasetVersion:
+        return DatasetVersion(digest=digest, dataset=row.dataset, parent=parent, size=size)
+
     return Run(
         id=row.id,
-        recipe=recipe,
+        recipe=row.recipe,
         dataset=row.dataset,
         seed=row.seed,
-        labelled=labelled,
-        pool=pool,
+        labelled=version(row.labelled, row.labelled_parent, row.labelled_size),
+        pool=version(row.pool, row.pool_parent, row.pool_size),
         created_at=row.at,
     )

@@ -1,4 +1,4 @@
-"""The tables of data and runs; reviews, accounts and the audit trail have files of their own (`*_schema.py`).
+"""The tables of data and runs; reviews, accounts, the audit trail and summaries have files of their own (`*_schema.py`).
 
 All but `leases` hold facts: a trigger refuses UPDATE and DELETE.
 
@@ -89,6 +89,7 @@ slices = Table(
     UniqueConstraint("dataset", "digest", "split"),
     CheckConstraint("split in ('labelled', 'unlabelled', 'test')", name="split"),
     Index("ix_slices_order", "dataset", "split", "volume", "position", "digest"),
+    Index("ix_slices_name", "dataset", "name"),
 )
 
 quarantine = Table(
@@ -108,7 +109,7 @@ steps = Table(
     "steps",
     metadata,
     Column("key", Text, primary_key=True),
-    Column("kind", Text, nullable=False),
+    Column("kind", Text, nullable=False, index=True),
     Column("identity", JSONB, nullable=False),
     Column("output", JSONB, nullable=False),
     Column("attempt", BigInteger, ForeignKey("attempts.id"), nullable=False),
@@ -120,7 +121,7 @@ attempts = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("step", Text, nullable=False, index=True),
-    Column("run", Text, ForeignKey("runs.id"), nullable=False),
+    Column("run", Text, ForeignKey("runs.id"), nullable=False, index=True),
     Column("epoch", BigInteger, nullable=False),
     Column("holder", Text, nullable=False),
     at(),
@@ -155,6 +156,7 @@ label_versions = Table(
     CheckConstraint("kind <> 'pseudo' or (step is not null and checkpoint is not null)", name="provenance"),
     Index("ix_label_versions_slice", "dataset", "slice"),
     Index("ix_label_versions_step", "step"),
+    Index("ix_label_versions_expert", "dataset", "split", postgresql_where=text("kind = 'expert'")),
 )
 
 dataset_versions = Table(
@@ -221,6 +223,8 @@ runs = Table(
     Column("labelled", Text, ForeignKey("dataset_versions.digest"), nullable=False),
     Column("pool", Text, ForeignKey("dataset_versions.digest"), nullable=False),
     at(),
+    Index("ix_runs_newest", "at", "id"),
+    Index("ix_runs_newest_of_dataset", "dataset", "at", "id"),
 )
 
 run_steps = Table(
@@ -248,6 +252,7 @@ run_events = Table(
     ),
     Index("ix_run_events_run", "run", "id"),
     Index("ix_run_events_queued", "run", "id", postgresql_where=text("kind = 'queued'")),
+    Index("ix_run_events_started", "at", postgresql_where=text("kind = 'started'")),
 )
 
 leases = Table(

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, select, tuple_
+from sqlalchemy import Connection, Row, and_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from maskloom.platform.catalog.schema import blobs, datasets, quarantine, slices
+from maskloom.platform.catalog.summary_schema import slice_counts
 from maskloom.platform.facts import Quarantined, Slice, Split
 
 
@@ -37,7 +38,13 @@ def dataset_names(connection: Connection) -> list[str]:
 
 def classes(connection: Connection, dataset: str) -> list[str]:
     """What the masks of a data set mark, by class number from 1."""
-    return list(connection.execute(select(datasets.c.classes).where(datasets.c.name == dataset)).scalar_one())
+    return classes_of_each(connection, [dataset])[dataset]
+
+
+def classes_of_each(connection: Connection, names: Sequence[str]) -> dict[str, list[str]]:
+    """The `classes` of each of these data sets."""
+    query = select(datasets.c.name, datasets.c.classes).where(datasets.c.name.in_(names))
+    return {row.name: row.classes for row in connection.execute(query)}
 
 
 def add_slices(connection: Connection, records: Sequence[Slice]) -> None:
@@ -103,11 +110,15 @@ def find(connection: Connection, dataset: str, name: str) -> list[Slice]:
 
 def counts(connection: Connection, dataset: str) -> dict[Split, int]:
     """Slices per split."""
-    rows = connection.execute(
-        select(slices.c.split, func.count()).where(slices.c.dataset == dataset).group_by(slices.c.split)
-    )
-    found = {Split(split): count for split, count in rows}
-    return {split: found.get(split, 0) for split in Split}
+    return counts_of_each(connection, [dataset])[dataset]
+
+
+def counts_of_each(connection: Connection, names: Sequence[str]) -> dict[str, dict[Split, int]]:
+    """The `counts` of each of these data sets."""
+    found = {name: dict.fromkeys(Split, 0) for name in names}
+    for row in connection.execute(select(slice_counts).where(slice_counts.c.dataset.in_(names))):
+        found[row.dataset][Split(row.split)] = row.slices
+    return found
 
 
 def set_aside(connection: Connection, records: Sequence[Quarantined]) -> None:

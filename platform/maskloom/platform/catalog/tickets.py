@@ -10,20 +10,22 @@ from dataclasses import asdict
 from sqlalchemy import Connection, text
 
 from maskloom.platform.catalog import runs
+from maskloom.platform.catalog.summary_schema import OPEN_EVENTS
 from maskloom.platform.run_facts import Priority, RunStatus, Ticket, Wanted
 
 _WANTED = text(
-    """
-    with tickets as (
-        select distinct on (run) run, id, detail, at from run_events where kind = 'queued' order by run, id desc
-    )
+    f"""
     select t.run, t.detail, extract(epoch from clock_timestamp() - coalesce(closing.at, last.at)) as since_s,
         (select count(*) from run_events e where e.run = t.run and e.kind = 'died' and e.id > t.id and e.at > coalesce(
             (select max(s.at) from run_steps s where s.run = t.run), '-infinity')) as deaths
-    from tickets t
-    join lateral (select kind, detail, at from run_events e where e.run = t.run order by id desc limit 1) last on true
+    from newest_events newest
+    join lateral (
+        select run, id, detail, at from run_events q where q.run = newest.run and q.kind = 'queued' order by id desc limit 1
+    ) t on true
+    join run_events last on last.id = newest.event
     left join review_closings closing on last.kind = 'waiting' and closing.review = last.detail ->> 'review'
-    where not exists (
+    where newest.kind in ({OPEN_EVENTS})
+    and not exists (
         select 1 from run_events e
         where e.run = t.run and e.id > t.id and e.kind in ('paused', 'cancelled', 'failed', 'finished')
     ) and (last.kind <> 'waiting' or closing.review is not null)
@@ -37,7 +39,7 @@ _LAST_TURNS = text(
     join lateral (
         select detail from run_events q where q.run = s.run and q.kind = 'queued' order by id desc limit 1
     ) t on true
-    where s.kind = 'started' and s.at > clock_timestamp() - interval '1 day'
+    where s.kind = 'started' and s.at > statement_timestamp() - interval '1 day'
     group by 1
     """
 )

@@ -44,16 +44,12 @@ class Datasets:
     def every(self, caller: Signed) -> Page[DatasetView]:
         """The data sets that you see."""
 
-        def look(connection: Connection) -> list[DatasetView]:
-            return [_view(connection, name, caller.role_on(name)) for name in caller.visible()]
-
-        return Page(items=self._transaction(look))
+        return Page(items=self._transaction(lambda c: _views(c, caller, caller.visible())))
 
     def one(self, dataset: str, caller: Signed) -> DatasetView:
         """A data set."""
         caller.must_be(Role.VIEWER, dataset)
-
-        return self._transaction(lambda c: _view(c, dataset, caller.role_on(dataset)))
+        return self._transaction(lambda c: _views(c, caller, [dataset]))[0]
 
     def slices(
         self,
@@ -90,11 +86,14 @@ class Datasets:
         return Page(items=[QuarantinedView.model_validate(one, from_attributes=True) for one in found])
 
 
-def _view(connection: Connection, name: str, role: Role | None) -> DatasetView:
-    assert role is not None, "only data sets that the caller sees are told of"
-    return DatasetView(
-        name=name, classes=slices.classes(connection, name), slices=slices.counts(connection, name), role=role
-    )
+def _views(connection: Connection, caller: Caller, names: list[str]) -> list[DatasetView]:
+    classes, counts = slices.classes_of_each(connection, names), slices.counts_of_each(connection, names)
+    views = []
+    for name in names:
+        role = caller.role_on(name)
+        assert role is not None, "only data sets that the caller sees are told of"
+        views.append(DatasetView(name=name, classes=classes[name], slices=counts[name], role=role))
+    return views
 
 
 def place_of_slice(one: Slice) -> tuple[str, int, str]:

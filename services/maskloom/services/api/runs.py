@@ -167,10 +167,10 @@ def _changed(connection: Connection, run: Run, caller: Caller, action: str) -> R
 
 def run_seen(platform: Platform, caller: Caller, run: str, role: Role) -> Run:
     """The run of that id. Raises UnknownName where the caller does not see its data set, NotAllowed without `role` on it."""
-    found = platform.database.transaction(lambda c: runs.find(c, run)) if run else []
-    if len(found) != 1 or found[0].id != run or caller.role_on(found[0].dataset) is None:
+    found = platform.database.transaction(lambda c: runs.by_id(c, run))
+    if found is None or caller.role_on(found.dataset) is None:
         raise UnknownName(
             f"there is no run {run[:12]!r}", hint="You see those that `GET /api/v1/runs` lists."
         )
-    caller.must_be(role, found[0].dataset)
-    return found[0]
+    caller.must_be(role, found.dataset)
+    return found

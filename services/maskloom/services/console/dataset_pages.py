@@ -33,9 +33,7 @@ class DatasetPages:
 
     def every(self, request: Request, visitor: Visitor) -> HTMLResponse:
         """The data sets."""
-        counts = self._platform.database.transaction(
-            lambda c: {name: slices.counts(c, name) for name in visitor.visible()}
-        )
+        counts = self._platform.database.transaction(lambda c: slices.counts_of_each(c, visitor.visible()))
         return self._pages.show("datasets.html.j2", request, visitor, counts=counts, role_on=visitor.role_on)
 
     def gallery(
