@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maskloom.platform.catalog import account_schema, audit_schema, review_schema, schema
+from maskloom.platform.catalog import account_schema, audit_schema, job_schema, review_schema, schema
 
 metadata = schema.metadata
 assert review_schema.reviews.metadata is metadata  # importing it has added its tables
@@ -17,6 +17,7 @@ STATE_TABLES = {
         account_schema.sessions,
         account_schema.invitations,
         audit_schema.audit_head,
+        job_schema.signing_secrets,
     )
 }
 FACT_TABLES = tuple(table.name for table in metadata.sorted_tables if table.name not in STATE_TABLES)

@@ -10,13 +10,17 @@ from maskloom.services.api.audit_trail import AuditTrail
 from maskloom.services.api.bodies import Bodies
 from maskloom.services.api.datasets import Datasets
 from maskloom.services.api.events import Events
+from maskloom.services.api.exports import Exports
 from maskloom.services.api.frame import Frame
 from maskloom.services.api.health import Health
+from maskloom.services.api.imports import Imports
+from maskloom.services.api.jobs import Jobs
 from maskloom.services.api.metrics import Metrics
 from maskloom.services.api.people import People
 from maskloom.services.api.pictures import Pictures
 from maskloom.services.api.problems import RESPONSES, answer_with_problems
 from maskloom.services.api.runs import Runs
+from maskloom.services.api.uploads import LARGE, Uploads
 from maskloom.services.console.console import Console
 
 PREFIX = "/api/v1"
@@ -34,14 +38,27 @@ def create_app(platform: Platform) -> FastAPI:
     )
     app.state.platform = platform
     api = APIRouter(prefix=PREFIX, responses=RESPONSES)
-    for part in (People, Administration, AuditTrail, Datasets, Pictures, Runs, Events):
+    parts = (
+        People,
+        Administration,
+        AuditTrail,
+        Datasets,
+        Pictures,
+        Uploads,
+        Imports,
+        Runs,
+        Events,
+        Exports,
+        Jobs,
+    )
+    for part in parts:
         api.include_router(part(platform).router())
     app.include_router(api)
     app.include_router(Health(platform).router())
     console = Console(platform)
     app.include_router(console.router())
     answer_with_problems(app, console.problem)
-    app.add_middleware(Bodies)
+    app.add_middleware(Bodies, large=LARGE)
     metrics = Metrics(platform)
     app.include_router(metrics.router())
     app.add_middleware(Frame, seen=metrics.seen, prefix=PREFIX)

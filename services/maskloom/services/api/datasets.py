@@ -6,10 +6,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field, TypeAdapter
 from sqlalchemy import Connection
 
+from maskloom.pipelines.steps.ingest import MAX_DATASET_NAME
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import labels, slices
-from maskloom.platform.errors import UnknownName
+from maskloom.platform.catalog import audit, labels, slices
+from maskloom.platform.errors import SettingsError, UnknownName
 from maskloom.platform.facts import LabelKind, Slice, Split
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
@@ -25,6 +26,12 @@ class DatasetView(BaseModel):
     classes: list[str] = Field(examples=[["infection"]])
     slices: dict[Split, int] = Field(examples=[{"labelled": 20, "unlabelled": 1600, "test": 48}])
     role: Role = Field(description="What you are on it.")
+
+
+class NewDataset(BaseModel):
+    """A data set to make. Its name can be no folder's, and has no / in it."""
+
+    name: str = Field(min_length=1, max_length=MAX_DATASET_NAME, examples=["covid"])
 
 
 class SliceView(BaseModel):
@@ -72,6 +79,7 @@ class Datasets:
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/datasets", tags=["data sets"])
         router.add_api_route("", self.every, methods=["GET"])
+        router.add_api_route("", self.make, methods=["POST"], status_code=201)
         router.add_api_route("/{dataset}", self.one, methods=["GET"])
         router.add_api_route("/{dataset}/slices", self.slices, methods=["GET"])
         router.add_api_route("/{dataset}/slices/{digest}", self.slice, methods=["GET"])
@@ -86,6 +94,25 @@ class Datasets:
             return [_view(connection, name, caller.role_on(name)) for name in caller.visible()]
 
         return Page(items=self._transaction(look))
+
+    def make(self, wanted: NewDataset, caller: Signed) -> DatasetView:
+        """Make a data set, empty and seen by admins alone until roles on it are granted."""
+        caller.must_be_admin()
+        name = wanted.name
+        if not name.isprintable() or name != name.strip() or set(name) & {"/", "\\"} or name in {".", ".."}:
+            raise SettingsError(
+                f"{name!r} cannot name a data set",
+                hint=f"Take up to {MAX_DATASET_NAME} characters that can be printed, without / and \\.",
+            )
+
+        def insert(connection: Connection) -> DatasetView:
+            if name in slices.dataset_names(connection):
+                raise SettingsError(f"there is a data set {name!r} already", hint="Choose another name.")
+            slices.add_dataset(connection, name)
+            audit.append(connection, caller.act("dataset.made", name, dataset=name))
+            return _view(connection, name, Role.ADMIN)
+
+        return self._transaction(insert)
 
     def one(self, dataset: str, caller: Signed) -> DatasetView:
         """A data set."""

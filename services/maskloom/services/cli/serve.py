@@ -42,6 +42,7 @@ def serve(
 
     from maskloom.platform.bootstrap import open_platform
     from maskloom.platform.settings import host_and_port
+    from maskloom.services.jobs.foreman import Foreman
     from maskloom.services.logs import write_log
     from maskloom.services.scheduler.scheduler import Scheduler
 
@@ -58,6 +59,7 @@ def serve(
         if Part.BRIDGE in parts:
             _attend(platform, stack)
         if Part.SCHEDULER in parts:
+            stack.enter_context(Foreman(platform))
             Scheduler(platform, runs).run(ended)
         ended.wait()
 
