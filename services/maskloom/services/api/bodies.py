@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +16,7 @@ MOST = 1 << 20
 PATIENCE_S = 10.0
 _LEAST = 64 << 10
 """So much of a large body has to come in that time."""
+_DRAINED, _DRAINED_S = 64 << 20, 2.0
 _NUL = re.compile(rb"\x00|\\u0000")
 _CLOSING = {"Connection": "close"}
 """Nobody reads what still comes."""
@@ -64,6 +66,11 @@ class Bodies:
         async def closing(message: Message) -> None:
             if message["type"] == "http.response.start" and not slow.ended:
                 MutableHeaders(scope=message).update(_CLOSING)
+            if message["type"] == "http.response.body" and not slow.ended:
+                # Where a connection ends that still brings something, its other end may never see the answer.
+                await send(message | {"more_body": True})
+                await slow.drain()
+                message = {"type": "http.response.body"}
             await send(message)
 
         await self._app(scope, slow, closing)
@@ -91,6 +98,16 @@ class _InTime:
             self._came, self._due = 0, asyncio.get_running_loop().time() + PATIENCE_S
         self.ended = not message.get("more_body", False)
         return message
+
+    async def drain(self) -> None:
+        """Take what still comes of the body, for a moment."""
+        left = _DRAINED
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAINED_S):
+                while left > 0 and not self.ended:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    self.ended = not message.get("more_body", False)
 
 
 def _has_nul(scope: Scope) -> bool:

@@ -81,7 +81,7 @@ class Exports:
         """Have the slices and masks of a run packed, as they are when that is done."""
         found = run_seen(self._platform, caller, run, Role.LEAD)
         job = new_job(caller, JobKind.EXPORT, found.dataset, {"format": wanted.format}, run=found.id)
-        return queue(self._platform, caller, job, format=wanted.format)
+        return queue(self._platform, caller, job, run=found.id, format=wanted.format)
 
     def download(self, job: str, caller: Signed) -> RedirectResponse:
         """Where an export can be read, by whoever has that address, for a few minutes."""

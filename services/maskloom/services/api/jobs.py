@@ -115,7 +115,7 @@ def queue(platform: Platform, caller: Caller, job: Job, **detail: Any) -> JobVie
     def add(connection: Connection) -> JobState:
         jobs.add(connection, job)
         state = jobs.state(connection, job.id)
-        act = caller.act(f"{job.kind}.asked", job.id, dataset=job.dataset, run=job.run, **detail)
+        act = caller.act(f"{job.kind}.asked", job.id, dataset=job.dataset, **detail)
         audit.append(connection, act)
         return state
 

@@ -13,6 +13,7 @@ from maskloom.services.api.problems import Problem
 from maskloom.services.console.dataset_pages import DatasetPages
 from maskloom.services.console.page import Pages, page_router
 from maskloom.services.console.run_pages import RunPages
+from maskloom.services.console.transfer_pages import TransferPages
 
 _FILES = {
     # Nothing is loaded from elsewhere: this package has carried the script to us.
@@ -27,7 +28,7 @@ class Console:
 
     def __init__(self, platform: Platform) -> None:
         self._pages = Pages()
-        self._parts = [part(platform, self._pages) for part in (RunPages, DatasetPages)]
+        self._parts = [part(platform, self._pages) for part in (RunPages, DatasetPages, TransferPages)]
 
     def router(self) -> APIRouter:
         router = page_router()

@@ -8,7 +8,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from maskloom.platform.errors import SettingsError
 from maskloom.platform.objects.sources import MAX_FILE_BYTES
@@ -35,7 +34,7 @@ def unpack(path: Path, name: str, budget: Budget) -> Iterator[tuple[str, bytes |
     """
     try:
         most = budget.settings.upload_files * _DIRECTORY_BYTES_A_FILE
-        with path.open("rb") as file, zipfile.ZipFile(_InPortions(file, most)) as archive:
+        with _InPortions(path, most) as file, zipfile.ZipFile(file) as archive:
             files = [entry for entry in archive.infolist() if not entry.is_dir()]
             _check_sizes(path, name, files, budget)
             for entry in files:
@@ -49,8 +48,8 @@ def unpack(path: Path, name: str, budget: Budget) -> Iterator[tuple[str, bytes |
 class _InPortions(io.BufferedReader):
     """A file of which nobody reads more than `most` at once: so much of a zip file's list of files is read into memory."""
 
-    def __init__(self, file: BinaryIO, most: int) -> None:
-        super().__init__(file)  # type: ignore[arg-type]
+    def __init__(self, path: Path, most: int) -> None:
+        super().__init__(io.FileIO(path))
         self._most = max(most, 1 << 20)
 
     def read(self, size: int | None = -1, /) -> bytes:

@@ -23,6 +23,7 @@ from maskloom.platform.errors import (
     OutputUnwritable,
     SettingsError,
 )
+from maskloom.platform.failpoints import reach
 from maskloom.platform.job_facts import Job, JobKind
 from maskloom.services.jobs.incoming import take_in_import, take_in_upload
 from maskloom.services.jobs.outgoing import export
@@ -72,6 +73,7 @@ def do(platform: Platform, job_id: str) -> None:
     try:
         if job is not None:
             kind, detail = _outcome(platform, job, keeper)
+            reach("committing", job.kind)
             _settle(platform, lease, job, kind, detail)
     except KeyboardInterrupt:
         # Asked to end, it has not died: that does not count.
