@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import jobs, slices
-from maskloom.platform.facts import Quarantined, Split
+from maskloom.platform.facts import Split
 from maskloom.platform.job_facts import JobState, JobStatus
 from maskloom.services.api.exports import ExportFormat
 from maskloom.services.api.runs import run_seen
@@ -40,7 +40,8 @@ class TransferPages:
 
         def look(connection: Connection) -> tuple[list[JobState], int]:
             asked = jobs.of_dataset(connection, dataset, None, _NEWEST)
-            return asked, len(slices.quarantined(connection, dataset))
+            _, aside = slices.newest_quarantined(connection, dataset, 0)
+            return asked, aside
 
         asked, aside = self._platform.database.transaction(look)
         return self._pages.show(
@@ -60,16 +61,16 @@ class TransferPages:
     def set_aside(self, request: Request, dataset: str, visitor: Visitor) -> HTMLResponse:
         """The files that were set aside, newest first, and why."""
         visitor.must_be(Role.LEAD, dataset)
-        found: list[Quarantined] = self._platform.database.transaction(
-            lambda c: slices.quarantined(c, dataset)
+        files, number = self._platform.database.transaction(
+            lambda c: slices.newest_quarantined(c, dataset, _MOST_SET_ASIDE)
         )
         return self._pages.show(
             "set_aside.html.j2",
             request,
             visitor,
             dataset=dataset,
-            files=found[::-1][:_MOST_SET_ASIDE],
-            number=len(found),
+            files=files,
+            number=number,
         )
 
     def exports(self, request: Request, run: str, visitor: Visitor) -> HTMLResponse:
