@@ -76,7 +76,7 @@ def test_a_lead_uploads_slices_and_sees_what_was_set_aside(page: Page, service: 
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_text("Choose slices first")).to_be_visible()
     drawn = slices(2, patient=31)
-    page.get_by_role("radio", name="labelled With masks of experts, to learn").check()
+    page.locator("[value=labelled]").check()
     bad = {"name": "holiday.png", "mimeType": "image/png", "buffer": b"no picture"}
     page.locator("#images").set_input_files(
         [{"name": name, "mimeType": "image/png", "buffer": image} for name, (image, _) in drawn.items()]

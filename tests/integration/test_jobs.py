@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import Connection
 
 from maskloom.platform.bootstrap import Platform, open_platform
 from maskloom.platform.catalog import accounts, jobs, slices
@@ -52,7 +53,7 @@ def upload(platform: Platform, name: str) -> str:
     wanted = {"split": Split.UNLABELLED, "files": 4, "parcel": sent}
     job = Job(id=name, kind=JobKind.UPLOAD, dataset=DATASET, owner="lea", wanted=wanted)
 
-    def add(connection) -> None:  # type: ignore[no-untyped-def]
+    def add(connection: Connection) -> None:
         slices.add_dataset(connection, DATASET)
         accounts.add(connection, "lea")
         jobs.add(connection, job)

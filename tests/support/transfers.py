@@ -8,6 +8,8 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import Connection
+
 from maskloom.platform.catalog import jobs
 from maskloom.platform.imaging.formats import encode_png
 from maskloom.platform.imaging.phantom import phantom_volume
@@ -87,7 +89,7 @@ def export_job(service: Service, kind: str, detail: dict[str, Any]) -> str:
         run=service.run.id,
     )
 
-    def add(connection: Any) -> None:
+    def add(connection: Connection) -> None:
         jobs.add(connection, job)
         jobs.add_event(connection, job.id, kind, detail)
 

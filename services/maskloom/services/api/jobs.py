@@ -130,7 +130,7 @@ def view(state: JobState) -> JobView:
         dataset=state.job.dataset,
         run=state.job.run,
         owner=state.job.owner,
-        wanted=state.job.wanted,
+        wanted={name: value for name, value in state.job.wanted.items() if name != "parcel"},
         status=state.status,
         done=state.done,
         total=state.total,

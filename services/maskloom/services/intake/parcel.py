@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from pydantic import TypeAdapter
 
@@ -16,6 +15,7 @@ from maskloom.services.intake.limits import Budget
 from maskloom.services.intake.multipart import Part
 
 _AT_ONCE = 16
+_AT_ONCE_BYTES = 64 << 20
 _LONGEST_NAME = 500
 
 
@@ -59,8 +59,7 @@ def pack(platform: Platform, parts: Iterable[Part], budget: Budget) -> Parcel:
     Raises SettingsError for a zip file that is none, TooMuch, and ObjectStoreUnavailable.
     """
     parcel = Parcel()
-    files = _files(parts, budget)
-    while batch := list(islice(files, _AT_ONCE)):
+    for batch in _batches(_files(parts, budget)):
         kept = []
         for one in batch:
             reason = one.content if isinstance(one.content, str) else _refusal(parcel, one)
@@ -93,14 +92,25 @@ def _files(parts: Iterable[Part], budget: Budget) -> Iterator[_File]:
             for name, content in unpack(part.path, part.name, budget):
                 yield _in_its_place(part.field, name, content)
         elif part.path.stat().st_size > MAX_FILE_BYTES:
-            yield _File(field=part.field, name=part.name, content="It is larger than a slice can be.")
+            yield _in_its_place(part.field, part.name, "It is larger than a slice can be.")
         else:
-            yield _File(field=part.field, name=part.name.replace("\\", "/"), content=part.path.read_bytes())
+            yield _in_its_place(part.field, part.name, part.path.read_bytes())
         part.path.unlink()
 
 
+def _batches(files: Iterable[_File]) -> Iterator[list[_File]]:
+    """Files that are held in memory at a time."""
+    batch: list[_File] = []
+    for one in files:
+        batch.append(one)
+        if len(batch) == _AT_ONCE or sum(len(one.content) for one in batch) > _AT_ONCE_BYTES:
+            yield batch
+            batch = []
+    yield batch
+
+
 def _in_its_place(field: str, name: str, content: bytes | str) -> _File:
-    """A file of a zip file, which may have both in folders `images` and `masks`."""
+    """A file of a folder or of a zip file, which may have both in folders `images` and `masks`."""
     *folders, last = name.replace("\\", "/").split("/")
     for depth, folder in enumerate(folders):
         if folder in {"images", "masks"}:

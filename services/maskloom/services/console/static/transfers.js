@@ -69,11 +69,12 @@
       : "Nothing chosen yet";
   }
 
-  // What is in a dropped folder, and in those below it; a browser tells of a hundred at a time.
+  // What is in a dropped folder, named from there on, and in those below it; a browser tells of a hundred at a time.
   async function inside(entry) {
     if (entry.isFile) {
       const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-      return [{ file, name: entry.fullPath.slice(1) }];
+      const [, first, ...rest] = entry.fullPath.split("/");
+      return [{ file, name: rest.join("/") || first }];
     }
     const reader = entry.createReader();
     const found = [];
