@@ -68,7 +68,7 @@ class Bodies:
                 MutableHeaders(scope=message).update(_CLOSING)
             if message["type"] == "http.response.body" and not slow.ended:
                 # Where a connection ends that still brings something, its other end may never see the answer.
-                await send(message | {"more_body": True})
+                await send({**message, "more_body": True})
                 await slow.drain()
                 message = {"type": "http.response.body"}
             await send(message)
