@@ -95,6 +95,32 @@ def test_a_checkpoint_of_20_mb(store: ObjectStore) -> None:
     assert store.get_many(digests) == [data, b"small"]
 
 
+def test_a_file_goes_in_and_comes_out_in_portions(store: ObjectStore, tmp_path: Path) -> None:
+    for data in (os.urandom(12_000_000), b"small", b""):
+        path = tmp_path / "file"
+        path.write_bytes(data)
+        digest = store.put_file(path)
+        assert digest == sha256(data) == store.put_file(path)
+        portions = list(store.parts(digest))
+        assert b"".join(portions) == store.get(digest) == data
+        assert max(map(len, portions)) <= 1 << 20
+    with pytest.raises(ObjectMissing):
+        store.parts(sha256(b"not here"))
+
+
+def test_who_reads_a_damaged_blob_in_portions_never_gets_the_last(
+    store: ObjectStore, backing: Backing, tmp_path: Path
+) -> None:
+    data = os.urandom(3_000_000)
+    (tmp_path / "file").write_bytes(data)
+    digest = store.put_file(tmp_path / "file")
+    backing.overwrite(digest, data[:-1] + b"x")
+    got: list[bytes] = []
+    with pytest.raises(ObjectCorrupt, match=digest):
+        got.extend(store.parts(digest))
+    assert sum(map(len, got)) < len(data)
+
+
 def test_an_existing_blob_is_never_written_again(store: ObjectStore, backing: Backing) -> None:
     digest = store.put(b"mask")
     backing.overwrite(digest, b"MASK")

@@ -43,7 +43,11 @@ class Browser:
     def ask(self, method: str, path: str, content: Any = None, **headers: str) -> Answer:
         """One request to the API; the headers of a session and a JSON body go without saying."""
         body = None if content is None else json.dumps(content).encode()
-        given = {"Cookie": self.cookie, "X_CSRF_Token": self.csrf, "Content_Type": "application/json"}
+        return self.send(method, path, body, **({"Content_Type": "application/json"} | headers))
+
+    def send(self, method: str, path: str, body: bytes | None, **headers: str) -> Answer:
+        """One request to the API with any body."""
+        given = {"Cookie": self.cookie, "X_CSRF_Token": self.csrf}
         return ask(self.url + API + path, method, body=body, **(given | headers))
 
 
@@ -82,7 +86,8 @@ def post(url: str, path: str, **content: Any) -> Answer:
 
 
 @contextmanager
-def served(server: PostgresServer, port: int = 0, **settings: str) -> Iterator[Service]:
+def served(server: PostgresServer, port: int = 0, **settings: Any) -> Iterator[Service]:
+    """The service, with `settings` of its own, on a port of its own or the one given."""
     home = short_folder()
     database = f"test_{uuid.uuid4().hex}"
     server.execute(f"CREATE DATABASE {database}")

@@ -10,6 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+MAX_DATASET_NAME = 100
+"""Characters of the name of a data set."""
+
 
 class Split(StrEnum):
     """What a slice is for. A slice has one split in a data set, for ever."""

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    ByteSize,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -15,6 +25,7 @@ from sqlalchemy.exc import ArgumentError
 from maskloom.platform.errors import SettingsError
 
 _DRIVERS = {"postgresql", "postgresql+psycopg2"}
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LAST_PORT = 65535
 _THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
 Network = Literal["run", "champion"]
@@ -55,6 +66,15 @@ class Settings(BaseSettings):
     """What maskloom proves itself with to that provider."""
     token: SecretStr | None = None
     """A token for the maskloom that commands ask with --server."""
+
+    import_sources: str = ""
+    """What leads may import from, with spaces between them: LABEL=s3://bucket/prefix?endpoint=host:port."""
+    upload_size: Annotated[ByteSize, Field(ge=1)] = ByteSize(10 * 2**30)
+    """The most that one upload may bring, packed or unpacked, as 10GiB."""
+    upload_files: Annotated[int, Field(ge=1)] = 20_000
+    """The most files that one upload may bring."""
+    upload_reserve: ByteSize = ByteSize(2 * 2**30)
+    """Room on the disk of `home` that uploads leave free, as 2GiB."""
 
     @field_validator("database_url")
     @classmethod
@@ -146,10 +166,39 @@ class Settings(BaseSettings):
             )
         return self
 
+    @field_validator("upload_size", "upload_files", "upload_reserve", mode="wrap")
+    @classmethod
+    def _amount(cls, given: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        try:
+            return check(given)
+        except ValidationError as error:
+            raise SettingsError(
+                f"MASKLOOM_{str(info.field_name).upper()} is {given!r}, which is no such amount",
+                hint="Write a number, with sizes in a unit as in 10GiB, or unset it.",
+            ) from error
+
+    @field_validator("import_sources")
+    @classmethod
+    def _labelled_sources(cls, sources: str) -> str:
+        for one in sources.split():
+            label, _, url = one.partition("=")
+            if not _LABEL.fullmatch(label) or not url.startswith("s3://") or "@" in url:
+                # Without the URL: somebody may have put a secret there.
+                raise SettingsError(
+                    f"MASKLOOM_IMPORT_SOURCES cannot be used at {label[:64]!r}",
+                    hint="Write LABEL=s3://bucket/prefix?endpoint=host:port, with spaces between several of them.",
+                )
+        return sources
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().absolute()
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The URLs that leads may import from, by the labels under which they know them."""
+        return {label: url for label, _, url in (one.partition("=") for one in self.import_sources.split())}
 
     @property
     def objects(self) -> str:

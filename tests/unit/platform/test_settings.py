@@ -50,6 +50,12 @@ def test_objects_are_kept_below_the_home_unless_told_otherwise(
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
+        ("MASKLOOM_UPLOAD_SIZE", "much"),
+        ("MASKLOOM_UPLOAD_FILES", "0"),
+        ("MASKLOOM_IMPORT_SOURCES", "s3://bucket"),
+        ("MASKLOOM_IMPORT_SOURCES", "ward=file:///etc"),
+        ("MASKLOOM_IMPORT_SOURCES", "a/b=s3://bucket"),
+        ("MASKLOOM_IMPORT_SOURCES", "ward=s3://name:s3cret@bucket"),
         ("MASKLOOM_BRIDGE_URL", "maskloom.example:8091"),
         ("MASKLOOM_BRIDGE_URL", "https://name:s3cret@maskloom.example"),
         ("MASKLOOM_BRIDGE_URL", "https://maskloom.example/?s3cret"),
@@ -59,7 +65,7 @@ def test_objects_are_kept_below_the_home_unless_told_otherwise(
         ("MASKLOOM_BRIDGE_LISTEN", "0.0.0.0:80910"),
     ],
 )
-def test_a_place_for_the_bridge_that_cannot_serve_is_refused(
+def test_a_value_that_cannot_serve_is_refused(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -87,3 +93,12 @@ def test_settings_for_people_that_cannot_be_are_refused(
     with pytest.raises(SettingsError, match=said) as caught:
         Settings()
     assert caught.value.hint
+
+
+def test_what_leads_may_import_from_and_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "s3://bucket/prefix?endpoint=host:9000&secure=false"
+    monkeypatch.setenv("MASKLOOM_IMPORT_SOURCES", f"ward={url}\n  archive=s3://other")
+    monkeypatch.setenv("MASKLOOM_UPLOAD_SIZE", "3GiB")
+    settings = Settings()
+    assert settings.sources == {"ward": url, "archive": "s3://other"}
+    assert settings.upload_size == 3 * 2**30

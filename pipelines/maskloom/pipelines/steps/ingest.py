@@ -18,7 +18,7 @@ from maskloom.pipelines.steps.pairing import Pairs
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import labels, slices
 from maskloom.platform.errors import SettingsError, SourceUnreadable
-from maskloom.platform.facts import LabelKind, LabelVersion, Quarantined, Slice, Split
+from maskloom.platform.facts import MAX_DATASET_NAME, LabelKind, LabelVersion, Quarantined, Slice, Split
 from maskloom.platform.fingerprint import fingerprint, sha256
 from maskloom.platform.imaging import phash
 from maskloom.platform.imaging.checks import BadImage
@@ -29,7 +29,6 @@ from maskloom.platform.objects.sources import Source, visible
 
 BATCH = 64
 THREADS = 4
-MAX_DATASET_NAME = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

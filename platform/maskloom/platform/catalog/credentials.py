@@ -112,9 +112,7 @@ def tokens_of(connection: Connection, account: str) -> list[Token]:
 
 def count_tokens(connection: Connection, account: str) -> int:
     """How many tokens of an account still work. Who makes one more waits until this transaction ends."""
-    connection.execute(
-        select(account_table.c.name).where(account_table.c.name == account).with_for_update()
-    )
+    connection.execute(select(account_table.c.name).where(account_table.c.name == account).with_for_update())
     query = select(func.count()).where(tokens.c.account == account, tokens.c.expires_at > _NOW)
     return connection.execute(query).scalar_one()
 

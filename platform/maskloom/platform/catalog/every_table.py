@@ -6,6 +6,7 @@ from maskloom.platform.catalog import (
     account_schema,
     audit_schema,
     idempotency_schema,
+    job_schema,
     registry_schema,
     review_schema,
     schema,
@@ -31,6 +32,7 @@ STATE_TABLES = {
         summary_schema.slice_counts,
         summary_schema.newest_events,
         summary_schema.step_counts,
+        job_schema.signing_secrets,
     )
 }
 FACT_TABLES = tuple(table.name for table in metadata.sorted_tables if table.name not in STATE_TABLES)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select, tuple_
+from sqlalchemy import Connection, Row, and_, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from maskloom.platform.catalog.schema import blobs, datasets, quarantine, slices
@@ -129,15 +129,22 @@ def set_aside(connection: Connection, records: Sequence[Quarantined]) -> None:
 
 def quarantined(connection: Connection, dataset: str) -> list[Quarantined]:
     """What ingest refused, oldest first."""
-    rows = connection.execute(
-        select(quarantine).where(quarantine.c.dataset == dataset).order_by(quarantine.c.id)
+    query = select(quarantine).where(quarantine.c.dataset == dataset).order_by(quarantine.c.id)
+    return [_quarantined(row) for row in connection.execute(query)]
+
+
+def newest_quarantined(connection: Connection, dataset: str, limit: int) -> tuple[list[Quarantined], int]:
+    """What ingest refused last, newest first, and how much it ever refused."""
+    own = quarantine.c.dataset == dataset
+    rows = connection.execute(select(quarantine).where(own).order_by(quarantine.c.id.desc()).limit(limit))
+    number = connection.execute(select(func.count()).select_from(quarantine).where(own)).scalar_one()
+    return [_quarantined(row) for row in rows], number
+
+
+def _quarantined(row: Row[Any]) -> Quarantined:
+    return Quarantined(
+        dataset=row.dataset, split=Split(row.split), source=row.source, blob=row.blob, reason=row.reason
     )
-    return [
-        Quarantined(
-            dataset=row.dataset, split=Split(row.split), source=row.source, blob=row.blob, reason=row.reason
-        )
-        for row in rows
-    ]
 
 
 def _slice(row: Row[Any]) -> Slice:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -19,6 +20,7 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 from minio.helpers import check_bucket_name
 
 from maskloom.platform.errors import ObjectStoreUnavailable, SettingsError
+from maskloom.platform.objects.digests import PART_BYTES
 
 T = TypeVar("T")
 
@@ -141,6 +143,34 @@ class Bucket:
                     raise
 
         self._patiently("write", write)
+
+    def send(self, key: str, path: Path) -> None:
+        """Writes a file of any size as an object, in several requests where it is large."""
+        self._patiently(
+            "write", lambda: self._client.fput_object(self._address.bucket, self._key(key), str(path))
+        )
+
+    def parts(self, key: str) -> Iterator[bytes] | None:
+        """An object's bytes in portions, or None when there is none under that key.
+
+        A server that falls silent between two of them is not waited for.
+        """
+
+        def ask() -> urllib3.BaseHTTPResponse:
+            response: urllib3.BaseHTTPResponse = self._client.get_object(self._address.bucket, self._key(key))
+            return response
+
+        response = self._patiently("read", lambda: _unless_missing(ask))
+        return None if response is None else self._portions(response)
+
+    def _portions(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+        try:
+            yield from response.stream(PART_BYTES)
+        except urllib3.exceptions.HTTPError as error:
+            raise self._typed("read", error) from error
+        finally:
+            response.close()
+            response.release_conn()
 
     def read(self, key: str) -> bytes | None:
         """An object's bytes, or None when there is none under that key."""

@@ -7,6 +7,7 @@ part of it and a power cut never takes back what a step has committed.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,15 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from maskloom.platform.errors import ObjectStoreUnavailable, SettingsError, disk_hint
-from maskloom.platform.objects.digests import digest_of, missing, place_of, verified
+from maskloom.platform.objects.digests import (
+    PART_BYTES,
+    digest_of,
+    digest_of_file,
+    missing,
+    place_of,
+    verified,
+    verified_parts,
+)
 
 _LEFTOVER_AGE_S = 3600.0  # no writer takes an hour over one blob: what is older was left by a killed one
 _LARGE_BYTES = 1 << 20  # a checkpoint: it is seldom there already, and is hashed while it is written
@@ -48,6 +57,15 @@ class LocalStore:
             wait(writes)  # so that none goes on after another failed
             return [write.result() for write in writes]
 
+    def put_file(self, path: Path) -> str:
+        with _typed_errors(f"cannot write to the object store {self._root}"):
+            self._make_folders()
+            digest = digest_of_file(path)
+            if not _has_size(self._path(digest), path.stat().st_size):
+                self._copy(path, digest)
+            _sync_folder(self._path(digest).parent)
+            return digest
+
     def get(self, digest: str) -> bytes:
         path = self._path(digest)
         with _typed_errors(f"cannot read {path}"):
@@ -59,6 +77,12 @@ class LocalStore:
 
     def get_many(self, digests: Sequence[str]) -> list[bytes]:
         return list(self._threads.map(self.get, digests))
+
+    def parts(self, digest: str) -> Iterator[bytes]:
+        path = self._path(digest)
+        if not self.has(digest):
+            raise missing(digest, self.url)
+        return verified_parts(_portions(path), digest, where=str(path))
 
     def has(self, digest: str) -> bool:
         with _typed_errors(f"cannot read the object store {self._root}"):
@@ -106,6 +130,17 @@ class LocalStore:
         finally:
             temporary.unlink(missing_ok=True)
 
+    def _copy(self, path: Path, digest: str) -> None:
+        temporary = self._incoming / uuid.uuid4().hex
+        try:
+            with path.open("rb") as source, temporary.open("xb") as file:
+                shutil.copyfileobj(source, file, PART_BYTES)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._path(digest))
+        finally:
+            temporary.unlink(missing_ok=True)
+
     def _make_folders(self) -> None:
         """Makes all folders of the store, and their names durable, once in a process."""
         if self._made:
@@ -143,6 +178,12 @@ def folder_of(url: str) -> Path:
             "(a '?', '#' or '%' in the path as %3F, %23 or %25).",
         )
     return path
+
+
+def _portions(path: Path) -> Iterator[bytes]:
+    with _typed_errors(f"cannot read {path}"), path.open("rb") as file:
+        while part := file.read(PART_BYTES):
+            yield part
 
 
 def _forget(path: Path) -> None:

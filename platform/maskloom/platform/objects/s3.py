@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from maskloom.platform.objects.bucket import PATIENCE_S, THREADS, Bucket
-from maskloom.platform.objects.digests import digest_of, missing, place_of, verified
+from maskloom.platform.objects.digests import (
+    digest_of,
+    digest_of_file,
+    missing,
+    place_of,
+    verified,
+    verified_parts,
+)
 
 _LOOK_FIRST_BYTES = (
     1_000_000  # from here on, asking whether the blob is there is cheaper than sending it again
@@ -34,6 +42,12 @@ class S3Store:
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         return list(self._threads.map(self.put, blobs))
 
+    def put_file(self, path: Path) -> str:
+        digest = digest_of_file(path)
+        if not self.has(digest):
+            self._bucket.send(place_of(digest), path)
+        return digest
+
     def get(self, digest: str) -> bytes:
         data = self._bucket.read(place_of(digest))
         if data is None:
@@ -42,6 +56,12 @@ class S3Store:
 
     def get_many(self, digests: Sequence[str]) -> list[bytes]:
         return list(self._threads.map(self.get, digests))
+
+    def parts(self, digest: str) -> Iterator[bytes]:
+        found = self._bucket.parts(place_of(digest))
+        if found is None:
+            raise missing(digest, self.url)
+        return verified_parts(found, digest, where=f"{place_of(digest)} in {self.url}")
 
     def has(self, digest: str) -> bool:
         return self._bucket.has(place_of(digest))

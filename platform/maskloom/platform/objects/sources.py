@@ -7,6 +7,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NoReturn, Protocol
+from urllib.parse import quote, urlsplit
 
 from maskloom.platform.errors import SettingsError, SourceUnreadable
 
@@ -52,6 +53,23 @@ def open_source(path_or_url: str) -> Source:
 
         return BucketSource(Bucket(path_or_url))
     return FolderSource(Path(path_or_url).expanduser())
+
+
+def folder_below(url: str, folder: str) -> str:
+    """The URL of a folder below that of a bucket's prefix; an empty one is the prefix itself.
+
+    Raises:
+        SettingsError: `folder` could lead anywhere but below.
+    """
+    if not folder:
+        return url
+    parts = folder.split("/")
+    if not folder.isprintable() or "\\" in folder or any(part in {"", ".", ".."} for part in parts):
+        raise SettingsError(
+            f"{folder[:200]!r} is no folder of a source", hint="Write names with / between them: 2024/images."
+        )
+    address = urlsplit(url)
+    return address._replace(path=f"{address.path.rstrip('/')}/{quote(folder)}").geturl()
 
 
 class FolderSource:

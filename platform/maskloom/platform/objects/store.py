@@ -6,7 +6,8 @@ killed after its blobs were stored simply stores them again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -33,12 +34,20 @@ class ObjectStore(Protocol):
         """Stores blobs side by side and returns their digests in order; all are durable when it returns."""
         ...
 
+    def put_file(self, path: Path) -> str:
+        """Stores the content of a file, of any size, as `put` does, holding little of it in memory at a time."""
+        ...
+
     def get(self, digest: str) -> bytes:
         """The blob. Raises `ObjectMissing`, or `ObjectCorrupt` when its bytes do not match its digest."""
         ...
 
     def get_many(self, digests: Sequence[str]) -> list[bytes]:
         """Blobs in the order of `digests`, read side by side. Raises as `get` does."""
+        ...
+
+    def parts(self, digest: str) -> Iterator[bytes]:
+        """A blob of any size in portions. Raises as `get` does: `ObjectCorrupt` before the last portion."""
         ...
 
     def has(self, digest: str) -> bool:

@@ -14,8 +14,11 @@ from maskloom.services.api.bodies import Bodies
 from maskloom.services.api.datasets import Datasets
 from maskloom.services.api.description import ABOUT, TAGS, described, operation_id
 from maskloom.services.api.events import Events
+from maskloom.services.api.exports import Exports
 from maskloom.services.api.frame import Frame
 from maskloom.services.api.health import Health
+from maskloom.services.api.imports import Imports
+from maskloom.services.api.jobs import Jobs
 from maskloom.services.api.metrics import Metrics
 from maskloom.services.api.models import Models
 from maskloom.services.api.own_account import OwnAccount
@@ -25,9 +28,24 @@ from maskloom.services.api.problems import answer_with_problems
 from maskloom.services.api.provider_sign_in import ProviderSignIn
 from maskloom.services.api.recipes import Recipes
 from maskloom.services.api.runs import Runs
+from maskloom.services.api.uploads import LARGE, Uploads
 from maskloom.services.console.console import Console
 
 PREFIX = "/api/v1"
+_PARTS = (
+    Administration,
+    AuditTrail,
+    Datasets,
+    Pictures,
+    Uploads,
+    Imports,
+    Recipes,
+    Runs,
+    Events,
+    Models,
+    Exports,
+    Jobs,
+)
 
 
 def create_app(platform: Platform) -> FastAPI:
@@ -52,13 +70,13 @@ def create_app(platform: Platform) -> FastAPI:
     api.include_router(ProviderSignIn(platform, throttle, console.signed_in).router())
     for guarded in (People, OwnAccount):
         api.include_router(guarded(platform, throttle).router())
-    for part in (Administration, AuditTrail, Datasets, Pictures, Models, Recipes, Runs, Events):
+    for part in _PARTS:
         api.include_router(part(platform).router())
     app.include_router(api)
     app.include_router(Health(platform).router())
     app.include_router(console.router())
     answer_with_problems(app, console.problem)
-    app.add_middleware(Bodies)
+    app.add_middleware(Bodies, large=LARGE)
     metrics = Metrics(platform)
     app.include_router(metrics.router())
     app.add_middleware(Frame, seen=metrics.seen, prefix=PREFIX)

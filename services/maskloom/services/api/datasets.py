@@ -10,14 +10,15 @@ from sqlalchemy import Connection
 
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import labels, slices
-from maskloom.platform.errors import UnknownName
-from maskloom.platform.facts import Slice, Split
+from maskloom.platform.catalog import audit, labels, slices
+from maskloom.platform.errors import SettingsError, UnknownName
+from maskloom.platform.facts import MAX_DATASET_NAME, Slice, Split
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
+from maskloom.services.api.once import Repeatable
 from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
 from maskloom.services.api.problems import refusals
-from maskloom.services.api.views import DatasetView, LabelView, QuarantinedView, SliceView
+from maskloom.services.api.views import DatasetView, LabelView, NewDataset, QuarantinedView, SliceView
 
 SLICE_PLACE: TypeAdapter[tuple[str, int, str]] = TypeAdapter(tuple[str, int, str])
 
@@ -32,6 +33,9 @@ class Datasets:
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/datasets", tags=["data sets"])
         router.add_api_route("", self.every, methods=["GET"], name="list")
+        router.add_api_route(
+            "", self.make, methods=["POST"], status_code=201, name="make", responses=refusals(403)
+        )
         router.add_api_route("/{dataset}", self.one, methods=["GET"], name="get")
         router.add_api_route("/{dataset}/slices", self.slices, methods=["GET"])
         router.add_api_route("/{dataset}/slices/{digest}", self.slice, methods=["GET"])
@@ -45,6 +49,26 @@ class Datasets:
         """The data sets that you see."""
 
         return Page(items=self._transaction(lambda c: _views(c, caller, caller.visible())))
+
+    def make(self, wanted: NewDataset, caller: Signed, once: Repeatable) -> DatasetView:
+        """Make a data set, empty and seen by admins alone until roles on it are granted."""
+        caller.must_be_admin()
+        name = wanted.name
+        if not name.isprintable() or name != name.strip() or set(name) & {"/", "\\"} or name in {".", ".."}:
+            raise SettingsError(
+                f"{name!r} cannot name a data set",
+                hint=f"Take up to {MAX_DATASET_NAME} characters that can be printed, without / and \\.",
+            )
+
+        def insert(connection: Connection) -> DatasetView:
+            if name in slices.dataset_names(connection):
+                raise SettingsError(f"there is a data set {name!r} already", hint="Choose another name.")
+            slices.add_dataset(connection, name)
+            audit.append(connection, caller.act("dataset.made", name, dataset=name))
+            (made,) = _views(connection, caller, [name])
+            return made
+
+        return once.answer(DatasetView, insert)
 
     def one(self, dataset: str, caller: Signed) -> DatasetView:
         """A data set."""

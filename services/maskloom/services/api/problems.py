@@ -27,6 +27,7 @@ from maskloom.platform.errors import (
 from maskloom.services.access.provider import ProviderUnavailable
 from maskloom.services.api.views import Problem
 from maskloom.services.errors import Conflict, NotAllowed, NotSignedIn, StillAtWork, TooManyTries
+from maskloom.services.intake.limits import TooMuch, TooSlow
 
 MEDIA_TYPE = "application/problem+json"
 _STATUS: dict[type[MaskloomError], int] = {
@@ -34,6 +35,8 @@ _STATUS: dict[type[MaskloomError], int] = {
     NotAllowed: 403,
     NotSignedIn: 401,
     TooManyTries: 429,
+    TooMuch: 413,
+    TooSlow: 408,
     SettingsError: 422,
     NothingToDo: 422,
     RunBusy: 409,

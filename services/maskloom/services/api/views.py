@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from maskloom.platform.account_facts import Role, Token
 from maskloom.platform.audit_facts import Broken, Head
-from maskloom.platform.facts import LabelKind, Split
+from maskloom.platform.facts import MAX_DATASET_NAME, LabelKind, Split
 from maskloom.platform.run_facts import Priority, RunStatus
 
 Password = Annotated[SecretStr, Field(max_length=1000, examples=["correct horse battery"])]
@@ -109,6 +109,12 @@ class Verification(BaseModel):
 
     holds: bool
     found: Head | Broken
+
+
+class NewDataset(BaseModel):
+    """A data set to make. Its name can be no folder's, and has no / in it."""
+
+    name: str = Field(min_length=1, max_length=MAX_DATASET_NAME, examples=["covid"])
 
 
 class DatasetView(BaseModel):

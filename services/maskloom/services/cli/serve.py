@@ -46,6 +46,7 @@ def serve(
     from maskloom.platform.bootstrap import open_platform
     from maskloom.platform.settings import host_and_port
     from maskloom.platform.telemetry import send_traces
+    from maskloom.services.jobs.foreman import Foreman
     from maskloom.services.logs import write_log
     from maskloom.services.scheduler.scheduler import Scheduler
 
@@ -63,6 +64,7 @@ def serve(
         if Part.BRIDGE in parts:
             _attend(platform, stack)
         if Part.SCHEDULER in parts:
+            stack.enter_context(Foreman(platform))
             Scheduler(platform, runs, timeout).run(ended)
         ended.wait()
 

@@ -18,6 +18,7 @@ from maskloom.services.console.model_pages import ModelPages
 from maskloom.services.console.own_pages import OwnPages
 from maskloom.services.console.page import Pages, host_of, page_router
 from maskloom.services.console.run_pages import RunPages
+from maskloom.services.console.transfer_pages import TransferPages
 
 _FILES = {
     # Nothing is loaded from elsewhere: this package has carried the script to us.
@@ -27,7 +28,7 @@ _FILES = {
 _FRESH = {"Cache-Control": "public, max-age=300"}
 
 
-_PARTS = (RunPages, DatasetPages, ModelPages, AccountPages, AuditPages, OwnPages)
+_PARTS = (RunPages, DatasetPages, TransferPages, ModelPages, AccountPages, AuditPages, OwnPages)
 
 
 class Console:

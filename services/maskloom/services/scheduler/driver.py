@@ -6,8 +6,6 @@ review is a way to end well: the catalog says what is waited for.
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import threading
 from typing import Any
@@ -18,16 +16,14 @@ from maskloom.pipelines.work import Progress, Waiting
 from maskloom.platform.bootstrap import open_platform
 from maskloom.platform.errors import MaskloomError
 from maskloom.platform.telemetry import send_traces
-
-_ORPHAN_S = 10.0
-"""So long has a driver without a scheduler to save what it has."""
+from maskloom.services.scheduler.orphans import end_with_the_parent
 
 
 def main(run_id: str, workers: int) -> int:
     """Drive the run; the exit code."""
     send_traces("maskloom-driver")
     stop = Stop()
-    threading.Thread(target=_end_with_the_scheduler, name="scheduler watch", daemon=True).start()
+    threading.Thread(target=end_with_the_parent, name="scheduler watch", daemon=True).start()
     try:
         with stopping_on_signals(stop), open_platform() as platform:
             drive.drive(
@@ -48,13 +44,6 @@ class _Nobody:
     def waiting(self, kind: str, round_number: int | None, holder: str) -> None: ...
     def progress(self, progress: Progress) -> None: ...
     def done(self, kind: str, round_number: int | None, output: Any) -> None: ...
-
-
-def _end_with_the_scheduler() -> None:
-    sys.stdin.buffer.read()
-    os.kill(os.getpid(), signal.SIGTERM)
-    threading.Event().wait(_ORPHAN_S)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
