@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Connection
 
 from maskloom.pipelines import drive
@@ -21,7 +22,7 @@ from maskloom.platform.settings import Settings
 from maskloom.services.access import passwords
 from maskloom.services.api.serving import serving
 from support.asking import Answer, ask
-from support.painted import ingest_phantom
+from support.painted import Grey, ingest_phantom
 from support.real_networks import untrained_recipe
 from support.servers import PostgresServer, remove_home, short_folder
 
@@ -51,7 +52,7 @@ class Browser:
 class Service:
     """The API at `url`; `run` is on the open data set, whose unlabelled slices are `digests`.
 
-    `label` is that of an expert's mask there.
+    `label` is that of an expert's mask there, and `truth` the lesions of all slices there by digest.
     """
 
     platform: Platform
@@ -59,6 +60,7 @@ class Service:
     run: Run
     digests: list[str]
     label: str
+    truth: dict[str, Grey]
     browsers: dict[str, Browser] = field(default_factory=dict)
 
     def as_(self, account: str) -> Browser:
@@ -81,6 +83,17 @@ def post(url: str, path: str, **content: Any) -> Answer:
     return ask(url + API + path, "POST", body=json.dumps(content).encode(), Content_Type="application/json")
 
 
+def figures(service: Service) -> dict[str, float]:
+    """The metrics: name and labels, and value."""
+    answer = ask(f"{service.url}/metrics")
+    assert answer.status == 200
+    return {
+        sample.name + str(dict(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
 @contextmanager
 def served(server: PostgresServer) -> Iterator[Service]:
     home = short_folder()
@@ -88,15 +101,17 @@ def served(server: PostgresServer) -> Iterator[Service]:
     server.execute(f"CREATE DATABASE {database}")
     url = server.url.removesuffix("postgres") + database
     with open_platform(Settings(home=home, database_url=url)) as platform:
-        ingest_phantom(platform, home / "labelled", Split.LABELLED, 3, 1)
-        digests = list(ingest_phantom(platform, home / "pool", Split.UNLABELLED, 7, 2))
+        truth = ingest_phantom(platform, home / "labelled", Split.LABELLED, 3, 1)
+        pool = ingest_phantom(platform, home / "pool", Split.UNLABELLED, 7, 2)
         platform.database.transaction(_closed_dataset)
         platform.database.transaction(_people)
         run, _ = drive.create(platform, untrained_recipe(), OPEN, seed=1)
         experts = platform.database.transaction(lambda c: labels.expert_labels(c, OPEN, Split.LABELLED))
         label = next(iter(experts.values())).digest
         with serving(platform) as base:
-            yield Service(platform=platform, url=base, run=run, digests=digests, label=label)
+            yield Service(
+                platform=platform, url=base, run=run, digests=list(pool), label=label, truth=truth | pool
+            )
     server.execute(f"DROP DATABASE {database} WITH (FORCE)")
     remove_home(home)
 

@@ -16,6 +16,8 @@ from maskloom.services.api.metrics import Metrics
 from maskloom.services.api.people import People
 from maskloom.services.api.pictures import Pictures
 from maskloom.services.api.problems import RESPONSES, answer_with_problems
+from maskloom.services.api.readers import Readers
+from maskloom.services.api.reviews import Reviews
 from maskloom.services.api.runs import Runs
 from maskloom.services.console.console import Console
 
@@ -34,7 +36,7 @@ def create_app(platform: Platform) -> FastAPI:
     )
     app.state.platform = platform
     api = APIRouter(prefix=PREFIX, responses=RESPONSES)
-    for part in (People, Administration, AuditTrail, Datasets, Pictures, Runs, Events):
+    for part in (People, Administration, AuditTrail, Datasets, Pictures, Runs, Events, Reviews, Readers):
         api.include_router(part(platform).router())
     app.include_router(api)
     app.include_router(Health(platform).router())
