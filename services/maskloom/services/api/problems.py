@@ -54,6 +54,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     hint: str = Field("", description="What to do about it.")
+    field: str = Field("", description="What of the request is wrong, where it is one thing.")
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -85,9 +86,11 @@ def answer_with_problems(app: FastAPI, page: Callable[[Problem], HTMLResponse]) 
         app.add_exception_handler(kind, handle)
 
 
-def problem(status: int, detail: str, hint: str = "", headers: dict[str, str] | None = None) -> JSONResponse:
+def problem(
+    status: int, detail: str, hint: str = "", headers: dict[str, str] | None = None, field: str = ""
+) -> JSONResponse:
     """The answer that tells of a problem."""
-    content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, hint=hint)
+    content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, hint=hint, field=field)
     return JSONResponse(content.model_dump(), status, headers, MEDIA_TYPE)
 
 
@@ -97,7 +100,8 @@ def _of_maskloom(request: Request, error: MaskloomError) -> JSONResponse:
         # Not to the sender: it may say where things are.
         _log.error("cannot answer %s %r: %s", request.method, request.url.path, error)
         return problem(status, "maskloom cannot answer now", "Try again in a while; its log says why.")
-    return problem(status, error.message, error.hint, _headers(error))
+    field = error.key if isinstance(error, SettingsError) else ""
+    return problem(status, error.message, error.hint, _headers(error), field)
 
 
 def _headers(error: MaskloomError) -> dict[str, str]:
@@ -113,7 +117,9 @@ def _of_http(_request: Request, error: HTTPException) -> JSONResponse:
 def _of_validation(_request: Request, error: RequestValidationError) -> JSONResponse:
     # Without what was sent: it may be a password.
     wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:8])
-    return problem(422, f"the request cannot be used: {wrong}", "GET /api/v1/openapi.json describes it.")
+    field = ".".join(map(str, error.errors()[0]["loc"][1:]))
+    hint = "GET /api/v1/openapi.json describes it."
+    return problem(422, f"the request cannot be used: {wrong}", hint, field=field)
 
 
 def _of_anything_else(request: Request, error: Exception) -> JSONResponse:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import types
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated
 
 import typer
 
@@ -17,6 +16,7 @@ def recipes(
     """List the recipes, or every value of one."""
     from maskloom.pipelines import recipes as known
     from maskloom.services.cli.output import listing, people, print_json
+    from maskloom.services.recipe_values import described
 
     if as_json:
         chosen = known.RECIPES if name is None else {name: known.named(name)}
@@ -39,31 +39,7 @@ def recipes(
         return
     recipe = known.named(name)
     table = listing("value", "is", "can be")
-    for key, value in known.values(recipe).items():
-        table.add_row(key, _shown(value), _choices(recipe, key.split(".")))
+    for value in described(recipe):
+        table.add_row(value.key, value.written, value.can_be)
     console.print(table)
     console.print(f"\nChange one with: maskloom run {name} --set KEY=VALUE", style="dim")
-
-
-def _shown(value: Any) -> str:
-    """As `--set` takes it."""
-    import json
-
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _choices(record: Any, path: list[str]) -> str:
-    for part in path[:-1]:
-        record = getattr(record, part)
-    return _words(get_type_hints(type(record))[path[-1]])
-
-
-def _words(hint: Any) -> str:
-    if get_origin(hint) is Literal:
-        return " or ".join(str(choice) for choice in get_args(hint))
-    if get_origin(hint) in {Union, types.UnionType}:
-        return " or ".join(_words(choice) for choice in get_args(hint))
-    if get_origin(hint) is tuple:
-        return f"list of {_words(get_args(hint)[0])}s"
-    known = {bool: "true or false", int: "whole number", float: "number", str: "text", type(None): "null"}
-    return known.get(hint, str(hint))

@@ -11,7 +11,9 @@ from fastapi.responses import HTMLResponse, Response
 from maskloom.platform.bootstrap import Platform
 from maskloom.services.api.problems import Problem
 from maskloom.services.console.dataset_pages import DatasetPages
+from maskloom.services.console.new_run_page import NewRunPage
 from maskloom.services.console.page import Pages, page_router
+from maskloom.services.console.review_pages import ReviewPages
 from maskloom.services.console.run_pages import RunPages
 
 _FILES = {
@@ -27,7 +29,9 @@ class Console:
 
     def __init__(self, platform: Platform) -> None:
         self._pages = Pages()
-        self._parts = [part(platform, self._pages) for part in (RunPages, DatasetPages)]
+        # A new run before the others: its page is at the address of a run called "new".
+        parts = (NewRunPage, RunPages, DatasetPages, ReviewPages)
+        self._parts = [part(platform, self._pages) for part in parts]
 
     def router(self) -> APIRouter:
         router = page_router()

@@ -19,6 +19,7 @@ from maskloom.services.words import count, duration
 _MENU = (
     ("/", "Runs", False),
     ("/datasets", "Data sets", False),
+    ("/reviews", "Reviews", False),
 )
 """Where the bar of every page leads, what it calls it, and whether for admins alone."""
 
