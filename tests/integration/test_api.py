@@ -150,7 +150,20 @@ def test_a_run_that_cannot_be_is_refused_with_what_to_do(service: Service, wante
 
 
 @pytest.mark.parametrize(
-    "cursor", ["x", "WzFd", "W10", "bnVsbA", "ImEi", "[]", "é", "WyJhIiwgMWU0MDAsICJiIl0", "A" * 999]
+    "cursor",
+    [
+        "x",
+        "WzFd",
+        "W10",
+        "bnVsbA",
+        "ImEi",
+        "[]",
+        "é",
+        "WyJhXHUwMDAwIiwgMSwgImIiXQ",
+        "WyIyMDI2LTAxLTAxVDAwOjAwOjAwWiIsICJcdWQ4MDAiXQ",
+        "WyJhIiwgMWU0MDAsICJiIl0",
+        "A" * 999,
+    ],
 )
 @pytest.mark.parametrize("path", [f"/datasets/{OPEN}/slices", "/runs"])
 def test_what_is_no_cursor_is_refused(service: Service, path: str, cursor: str) -> None:

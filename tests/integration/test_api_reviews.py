@@ -89,6 +89,7 @@ def test_a_reader_sees_what_is_theirs_and_nothing_of_others(
     assert {answer["purpose"] for one in found for answer in one["answers"]} == {"reading"}
     assert {one["verdict"] for one in found} == {None}
     assert [one["state"] for one in found].count("unread") == 2, "the gold one is one like others"
+    assert {one["name"] for one in found} == {one["slice"][:8] for one in found}
     assert items(service, RHEA, handed.review, state="gold") == []
     (own,) = service.as_(RHEA).ask("GET", "/readers").json["items"]
     assert (own["reader"], own["given"], own["left"]) == (RHEA, 5, 2)

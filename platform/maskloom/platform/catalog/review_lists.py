@@ -189,8 +189,8 @@ def items(
     ).all()
     given: dict[str, list[Given]] = {row.slice: [] for row in found}
     for row in connection.execute(_GIVEN, {**values, "slices": list(given)}):
-        given[row.slice].append(_given(row, hide_purpose=reader is not None))
-    return [_item(row, tuple(given[row.slice]), hide_verdict=reader is not None) for row in found]
+        given[row.slice].append(_given(row, for_reader=reader is not None))
+    return [_item(row, tuple(given[row.slice]), for_reader=reader is not None) for row in found]
 
 
 def states(connection: Connection, review: str, *, reader: str | None) -> dict[ItemState, int]:
@@ -212,9 +212,9 @@ def _counts(row: Row[Any]) -> ReviewCounts:
     return ReviewCounts(**row._mapping)
 
 
-def _given(row: Row[Any], *, hide_purpose: bool) -> Given:
+def _given(row: Row[Any], *, for_reader: bool) -> Given:
     # To its reader a gold slice is one like the others.
-    purpose = Purpose.READING if hide_purpose and row.purpose == Purpose.GOLD else Purpose(row.purpose)
+    purpose = Purpose.READING if for_reader and row.purpose == Purpose.GOLD else Purpose(row.purpose)
     return Given(
         reader=row.reader,
         purpose=purpose,
@@ -224,11 +224,12 @@ def _given(row: Row[Any], *, hide_purpose: bool) -> Given:
     )
 
 
-def _item(row: Row[Any], given: tuple[Given, ...], *, hide_verdict: bool) -> ReviewItem:
-    decided = row.kind is not None and not hide_verdict
+def _item(row: Row[Any], given: tuple[Given, ...], *, for_reader: bool) -> ReviewItem:
+    decided = row.kind is not None and not for_reader
     return ReviewItem(
         slice=row.slice,
-        name=row.name,
+        # A name may tell which volume is one that experts have drawn; files of folders are named so.
+        name=row.slice[:8] if for_reader else row.name,
         width=row.width,
         height=row.height,
         label=row.label,
