@@ -119,12 +119,13 @@ _GIVEN = text(
 _UNREAD = text(
     """
     select count(*) as items, coalesce(extract(epoch from clock_timestamp() - min(s.at)), 0) as oldest_s
-    from review_assignments s
+    from reviews r
+    join review_assignments s on s.review = r.id
     left join lateral (
         select a.kind from review_answers a
         where a.review = s.review and a.slice = s.slice and a.reader = s.reader order by a.id desc limit 1
     ) last on true
-    where not exists (select 1 from review_closings c where c.review = s.review)
+    where not exists (select 1 from review_closings c where c.review = r.id)
         and (last.kind is null or last.kind = 'withdrawn')
     """
 )
