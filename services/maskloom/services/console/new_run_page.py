@@ -30,7 +30,7 @@ _READERS = {
         "At most, in a round",
         "so many masks (40), or minutes of all readers together (30min)",
     ),
-    "review.fraction": ("Share of a round that is shown", "the least certain first, with the order below"),
+    "review.fraction": ("Share of a round that is shown", "from 0 to 1; the next field says which"),
     "review.order": ("Which first", "the least certain, those that the gate refused, or any"),
     "review.assignment": (
         "Who gets the next slice",
