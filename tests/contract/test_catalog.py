@@ -50,8 +50,10 @@ insert into review_verdicts (review, slice, kind, label, decided_by) values ('s'
 insert into review_closings (review, reason) values ('s', 'all done');
 insert into review_set_aside (run, reader, source, reason, blob) values ('r', 'anna', '2', 'broken', null);
 insert into review_cursors (run, reader, tool, cursor) values ('r', 'anna', 'folder', '1');
+insert into review_desks (run, reader, place) values ('r', 'anna', '/desks/anna');
+insert into review_requests (run) values ('r');
 """
-"""And for each that the second version adds."""
+"""And for each that the second version adds, and what the sixth adds to reviews."""
 
 AUDIT_ROWS = """
 insert into audit (number, at, who, via, address, action, target, detail, previous, hash)

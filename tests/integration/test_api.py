@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
 from maskloom.platform.catalog import audit, credentials
@@ -19,7 +18,7 @@ from maskloom.services.access import passwords
 from support.asking import ask
 from support.commands import wait_until
 from support.servers import PostgresServer
-from support.service import ADMIN, API, CLOSED, OPEN, PASSWORD, STRANGER, Service, post, served
+from support.service import ADMIN, API, CLOSED, OPEN, PASSWORD, STRANGER, Service, figures, post, served
 
 HOSTILE = (
     "'; drop table accounts; --",
@@ -151,7 +150,20 @@ def test_a_run_that_cannot_be_is_refused_with_what_to_do(service: Service, wante
 
 
 @pytest.mark.parametrize(
-    "cursor", ["x", "WzFd", "W10", "bnVsbA", "ImEi", "[]", "é", "WyJhIiwgMWU0MDAsICJiIl0", "A" * 999]
+    "cursor",
+    [
+        "x",
+        "WzFd",
+        "W10",
+        "bnVsbA",
+        "ImEi",
+        "[]",
+        "é",
+        "WyJhXHUwMDAwIiwgMSwgImIiXQ",
+        "WyIyMDI2LTAxLTAxVDAwOjAwOjAwWiIsICJcdWQ4MDAiXQ",
+        "WyJhIiwgMWU0MDAsICJiIl0",
+        "A" * 999,
+    ],
 )
 @pytest.mark.parametrize("path", [f"/datasets/{OPEN}/slices", "/runs"])
 def test_what_is_no_cursor_is_refused(service: Service, path: str, cursor: str) -> None:
@@ -340,17 +352,6 @@ def test_the_cookie_is_for_this_site_and_not_for_scripts(service: Service) -> No
     cookie = post(service.url, "/session", account="vera", password=PASSWORD).headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
-
-
-def figures(service: Service) -> dict[str, float]:
-    """The metrics: name and labels, and value."""
-    answer = ask(f"{service.url}/metrics")
-    assert answer.status == 200
-    return {
-        sample.name + str(dict(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-    }
 
 
 def test_metrics_follow_what_happens(service: Service) -> None:

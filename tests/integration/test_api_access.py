@@ -13,6 +13,7 @@ import pytest
 from maskloom.services.api.app import create_app
 from support.asking import Answer, ask
 from support.following import following
+from support.handed_out import hand_out
 from support.registry import finished_run, registered
 from support.servers import PostgresServer
 from support.service import ADMIN, OPEN, PASSWORD, STRANGER, Service, post, served
@@ -111,8 +112,14 @@ def job(service: Service, path: str) -> str:
     return export_job(service, "done", {"digest": service.digests[0], "size_bytes": 1})
 
 
-def asked(service: Service, method: str, path: str, person: str) -> Answer:
+@pytest.fixture(scope="module")
+def review(service: Service) -> str:
+    return hand_out(service).review
+
+
+def asked(service: Service, review: str, method: str, path: str, person: str) -> Answer:
     values = {
+        "review": review,
         "dataset": OPEN,
         "digest": service.digests[0],
         "run": service.run.id,
@@ -149,10 +156,10 @@ def asked(service: Service, method: str, path: str, person: str) -> Answer:
 
 @pytest.mark.parametrize(("method", "path", "person", "answer"), promised())
 def test_an_answer_is_the_one_that_is_promised(
-    service: Service, method: str, path: str, person: str, answer: str
+    service: Service, review: str, method: str, path: str, person: str, answer: str
 ) -> None:
     invitation(service)  # so that the account is there
-    got = asked(service, method, path, person)
+    got = asked(service, review, method, path, person)
     if answer == "ok":
         # Being led to a file is to be granted it.
         assert 200 <= got.status < 300 or got.status == 303, got.text

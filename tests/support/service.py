@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Connection
 
 from maskloom.pipelines import drive
@@ -21,7 +22,7 @@ from maskloom.platform.settings import Settings
 from maskloom.services.access import passwords
 from maskloom.services.api.serving import serving
 from support.asking import Answer, ask
-from support.painted import ingest_phantom
+from support.painted import Grey, ingest_phantom
 from support.real_networks import untrained_recipe
 from support.servers import PostgresServer, remove_home, short_folder
 
@@ -55,7 +56,7 @@ class Browser:
 class Service:
     """The API at `url`; `run` is on the open data set, whose unlabelled slices are `digests`.
 
-    `label` is that of an expert's mask there.
+    `label` is that of an expert's mask there, and `truth` the lesions of all slices there by digest.
     """
 
     platform: Platform
@@ -63,6 +64,7 @@ class Service:
     run: Run
     digests: list[str]
     label: str
+    truth: dict[str, Grey]
     browsers: dict[str, Browser] = field(default_factory=dict)
 
     def as_(self, account: str) -> Browser:
@@ -85,6 +87,17 @@ def post(url: str, path: str, **content: Any) -> Answer:
     return ask(url + API + path, "POST", body=json.dumps(content).encode(), Content_Type="application/json")
 
 
+def figures(service: Service) -> dict[str, float]:
+    """The metrics: name and labels, and value."""
+    answer = ask(f"{service.url}/metrics")
+    assert answer.status == 200
+    return {
+        sample.name + str(dict(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
 @contextmanager
 def served(server: PostgresServer, port: int = 0, **settings: Any) -> Iterator[Service]:
     """The service, with `settings` of its own, on a port of its own or the one given."""
@@ -93,14 +106,16 @@ def served(server: PostgresServer, port: int = 0, **settings: Any) -> Iterator[S
     server.execute(f"CREATE DATABASE {database}")
     url = server.url.removesuffix("postgres") + database
     with open_platform(Settings(home=home, database_url=url, **settings)) as platform:
-        ingest_phantom(platform, home / "labelled", Split.LABELLED, 3, 1)
-        digests = list(ingest_phantom(platform, home / "pool", Split.UNLABELLED, 7, 2))
+        truth = ingest_phantom(platform, home / "labelled", Split.LABELLED, 3, 1)
+        pool = ingest_phantom(platform, home / "pool", Split.UNLABELLED, 7, 2)
         populate(platform)
         run, _ = drive.create(platform, untrained_recipe(), OPEN, seed=1)
         experts = platform.database.transaction(lambda c: labels.expert_labels(c, OPEN, Split.LABELLED))
         label = next(iter(experts.values())).digest
         with serving(platform, port=port) as base:
-            yield Service(platform=platform, url=base, run=run, digests=digests, label=label)
+            yield Service(
+                platform=platform, url=base, run=run, digests=list(pool), label=label, truth=truth | pool
+            )
     server.execute(f"DROP DATABASE {database} WITH (FORCE)")
     remove_home(home)
 

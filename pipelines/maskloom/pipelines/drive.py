@@ -111,7 +111,7 @@ def _check_weights(network: NetworkParameters, platform: Platform) -> None:
         try:
             weights.locate(network.backbone)
         except ModelError as error:
-            raise SettingsError(str(error)) from None
+            raise SettingsError(str(error), key="network.backbone") from None
 
 
 def drive(platform: Platform, run: Run, *, workers: int, observer: Observer, stop: Stop) -> Finished:

@@ -81,25 +81,30 @@ def check_review(review: ReviewParameters) -> None:
         raise SettingsError(
             f"review.budget is {budget!r}",
             hint="Write a number of masks such as 40, or of minutes such as 30min.",
+            key="review.budget",
         )
     for reader in (*review.readers, *([review.adjudicator] if review.adjudicator else [])):
         if not _READER.fullmatch(reader):
             raise SettingsError(
                 f"{reader!r} cannot be a reader's name",
                 hint="Use up to 64 letters, digits, dots, dashes and underlines, such as anna or reader-2.",
+                key="review.readers" if reader in review.readers else "review.adjudicator",
             )
     if not review.readers or len(set(review.readers)) != len(review.readers):
         raise SettingsError(
             f"review.readers is {list(review.readers)}",
             hint='Name each reader once: review.readers=["anna","ben"].',
+            key="review.readers",
         )
     if review.adjudicator in review.readers:
         raise SettingsError(
             f"{review.adjudicator} is both a reader and the adjudicator",
             hint="Somebody else has to decide where readers disagree.",
+            key="review.adjudicator",
         )
     if review.readings > len(review.readers):
         raise SettingsError(
             f"review.readings is {review.readings}, and there are {len(review.readers)} readers",
             hint='Name more of them: review.readers=["anna","ben"].',
+            key="review.readings",
         )

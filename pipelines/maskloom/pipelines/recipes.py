@@ -105,6 +105,12 @@ RECIPES: dict[str, Recipe] = {
     "supervised": Supervised(network=_QUICK_NETWORK, prediction=_QUICK_PREDICTION, supervised=_QUICK),
 }
 
+ABOUT = {
+    "semi-inf-net": "The paper's figures: for GPUs, and hours.",
+    "semi-inf-net-quick": "The same method in minutes, on two CPU cores.",
+    "supervised": "The expert masks alone, without rounds: what the others are compared with.",
+}
+"""What each recipe is for."""
 
 _EITHER = {"epochs": "steps", "steps": "epochs"}
 """A stage has one of the two: to give the one takes the other away."""
@@ -142,7 +148,9 @@ def named(name: str) -> Recipe:
 def no_recipe(name: str, known: Collection[str]) -> SettingsError:
     """What to raise for a name that no recipe has of those that are known."""
     return SettingsError(
-        f"there is no recipe {name!r}", hint=_nearest(name, known) or f"Recipes: {', '.join(known)}."
+        f"there is no recipe {name!r}",
+        hint=_nearest(name, known) or f"Recipes: {', '.join(known)}.",
+        key="recipe",
     )
 
 
@@ -154,7 +162,9 @@ def with_settings(recipe: Recipe, settings: list[str]) -> Recipe:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise SettingsError(f"--set {setting!r} has no value", hint="Write --set KEY=VALUE.")
+            raise SettingsError(
+                f"--set {setting!r} has no value", hint="Write --set KEY=VALUE.", key="settings"
+            )
         recipe = _with_value(recipe, recipe, key.strip(), key.strip().split("."), value.strip())
     check(recipe)
     return recipe
@@ -168,6 +178,11 @@ def keys(recipe: Recipe) -> list[str]:
 def values(recipe: Recipe) -> dict[str, Any]:
     """Every key that `--set` knows, with its value in this recipe."""
     return {key: reduce(getattr, key.split("."), recipe) for key in keys(recipe)}
+
+
+def range_of(key: str) -> tuple[float, float] | None:
+    """The smallest and the largest number that a value can be; None where there is no limit."""
+    return _RANGES.get(key.rpartition(".")[2])
 
 
 def closest(recipe: Recipe) -> tuple[str, dict[str, Any]]:
@@ -187,20 +202,27 @@ def closest(recipe: Recipe) -> tuple[str, dict[str, Any]]:
 def check(recipe: Recipe) -> None:
     """Raise SettingsError when a value is out of its range, or values do not go together."""
     for key, value in values(recipe).items():
-        low, high = _RANGES.get(key.rpartition(".")[2], (-math.inf, math.inf))
+        low, high = range_of(key) or (-math.inf, math.inf)
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, int | float) and not low <= number <= high:  # NaN is in no range
-                raise SettingsError(f"{key} is {value}", hint=f"It lies between {low:g} and {high:g}.")
+                raise SettingsError(
+                    f"{key} is {value}", hint=f"It lies between {low:g} and {high:g}.", key=key
+                )
         if key.endswith(".size") and value % 32:
-            raise SettingsError(f"{key} is {value}", hint="It must be a multiple of 32, such as 352.")
+            raise SettingsError(
+                f"{key} is {value}", hint="It must be a multiple of 32, such as 352.", key=key
+            )
     for stage, training in stages(recipe).items():
         if (training.epochs is None) == (training.steps is None):
             raise SettingsError(
                 f"{stage} needs either epochs or steps",
                 hint=f"For instance --set {stage}.steps=400.",
+                key=f"{stage}.steps",
             )
         if not training.scales:
-            raise SettingsError(f"{stage}.scales is empty", hint="Without other scales it is [1.0].")
+            raise SettingsError(
+                f"{stage}.scales is empty", hint="Without other scales it is [1.0].", key=f"{stage}.scales"
+            )
     if isinstance(recipe, SemiInfNet):
         check_review(recipe.review)
 
@@ -221,6 +243,7 @@ def _with_value(root: Recipe, record: Any, key: str, path: list[str], value: str
         raise SettingsError(
             f"the recipe has no value {key!r}",
             hint=_nearest(key.lower(), keys(root)) or "`maskloom recipes NAME` lists all that a recipe has.",
+            key="settings",
         )
     if rest:
         return replace(record, **{name: _with_value(root, getattr(record, name), key, rest, value)})
@@ -230,7 +253,7 @@ def _with_value(root: Recipe, record: Any, key: str, path: list[str], value: str
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
         raise SettingsError(
-            f"--set {key}={value}: {problem}", hint=f"It is {getattr(record, name)!r} now."
+            f"--set {key}={value}: {problem}", hint=f"It is {getattr(record, name)!r} now.", key=key
         ) from None
     if name in _EITHER and changes[name] is not None:
         changes[_EITHER[name]] = None

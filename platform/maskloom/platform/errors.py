@@ -27,9 +27,13 @@ class MaskloomError(Exception):
 
 
 class SettingsError(MaskloomError):
-    """A setting, URL or argument cannot be used as given."""
+    """A setting, URL or argument cannot be used as given. `key` names it, where it is one of several that were given."""
 
     exit_code = 2
+
+    def __init__(self, message: str, *, hint: str = "", key: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.key = key
 
 
 class SourceUnreadable(MaskloomError):

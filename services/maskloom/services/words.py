@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 
 def duration(seconds: float) -> str:
     """Such as 0.4 s, 34 s, 5:07 min or 1:05 h."""
@@ -32,3 +35,8 @@ def size(size_bytes: float) -> str:
 def short(digest: str | None) -> str:
     """The first digits of a digest, enough for a person."""
     return digest[:12] if digest else "-"
+
+
+def written(value: Any) -> str:
+    """A value of a recipe, as `--set` takes it."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -30,6 +30,10 @@ def test_the_papers_figures() -> None:
     assert not paper.prediction.stretch
 
 
+def test_every_recipe_says_what_it_is_for() -> None:
+    assert list(recipes.ABOUT) == list(recipes.RECIPES)
+
+
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_a_recipe_survives_storage(name: str) -> None:
     recipe = recipes.RECIPES[name]

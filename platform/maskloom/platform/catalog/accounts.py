@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, case, delete, func, select, update
@@ -44,6 +45,20 @@ def find(connection: Connection, name: str) -> Account | None:
 def everyone(connection: Connection) -> list[Account]:
     """All accounts, by name."""
     return [account_of(row) for row in connection.execute(ACCOUNTS.order_by(accounts.c.name))]
+
+
+def readers(connection: Connection, datasets: Sequence[str]) -> dict[str, list[str]]:
+    """The names of those who can sign in to read masks of each of `datasets`."""
+    query = (
+        select(grants.c.dataset, grants.c.account)
+        .join(accounts, accounts.c.name == grants.c.account)
+        .where(grants.c.dataset.in_(datasets), accounts.c.active, grants.c.role != Role.VIEWER)
+        .order_by(grants.c.account)
+    )
+    found: dict[str, list[str]] = {dataset: [] for dataset in datasets}
+    for row in connection.execute(query):
+        found[row.dataset].append(row.account)
+    return found
 
 
 def has_admin(connection: Connection) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy import Connection, Row, Select, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from maskloom.platform.catalog.review_schema import review_verdicts
 from maskloom.platform.catalog.schema import (
     dataset_version_items,
     dataset_versions,
@@ -59,28 +61,56 @@ def by_digest(connection: Connection, digests: Sequence[str]) -> dict[str, Label
     return {row.digest: _label(row) for row in rows}
 
 
-def of_slice(connection: Connection, dataset: str, slice_digest: str) -> list[LabelVersion]:
-    """Every label a slice ever had, oldest first."""
-    rows = connection.execute(
-        select(label_versions)
-        .where(label_versions.c.dataset == dataset, label_versions.c.slice == slice_digest)
-        .order_by(label_versions.c.at, label_versions.c.digest)
+def shown(connection: Connection, dataset: str, digest: str, reader: str | None) -> LabelVersion | None:
+    """A label of a data set, if `reader` may see it: see `of_slice`."""
+    query = select(label_versions).where(
+        label_versions.c.dataset == dataset, label_versions.c.digest == digest
     )
-    return [_label(row) for row in rows]
+    return next(iter(_shown(connection, query, reader)), None)
 
 
-def strongest(connection: Connection, dataset: str, digests: Sequence[str]) -> dict[str, LabelVersion]:
-    """The label that counts of each of these slices: the strongest kind, and of two of a kind the later; by slice digest."""
-    rows = connection.execute(
-        select(label_versions)
-        .where(label_versions.c.dataset == dataset, label_versions.c.slice.in_(digests))
-        .order_by(label_versions.c.at, label_versions.c.digest)
+def of_slice(
+    connection: Connection, dataset: str, slice_digest: str, reader: str | None = None
+) -> list[LabelVersion]:
+    """Every label a slice ever had, oldest first.
+
+    With `reader` those that this reader may see: of masks that readers made their own, and those by which something was
+    decided, without who made them. Who could look at another's answer would not read independently.
+    """
+    query = select(label_versions).where(
+        label_versions.c.dataset == dataset, label_versions.c.slice == slice_digest
+    )
+    return _shown(connection, query, reader)
+
+
+def strongest(
+    connection: Connection, dataset: str, digests: Sequence[str], reader: str | None = None
+) -> dict[str, LabelVersion]:
+    """The label that counts of each of these slices: the strongest kind, and of two of a kind the later; by slice digest.
+
+    With `reader` it is that of those which this reader may see: see `of_slice`.
+    """
+    query = select(label_versions).where(
+        label_versions.c.dataset == dataset, label_versions.c.slice.in_(digests)
     )
     found: dict[str, LabelVersion] = {}
-    for label in map(_label, rows):
+    for label in _shown(connection, query, reader):
         if label.slice not in found or label.kind.precedence >= found[label.slice].kind.precedence:
             found[label.slice] = label
     return found
+
+
+def _shown(connection: Connection, query: Select[Any], reader: str | None) -> list[LabelVersion]:
+    if reader is not None:
+        decided = select(review_verdicts.c.number).where(review_verdicts.c.label == label_versions.c.digest)
+        made_by = label_versions.c.reader
+        query = query.where(or_(made_by.is_(None), made_by == reader, decided.exists()))
+    rows = connection.execute(query.order_by(label_versions.c.at, label_versions.c.digest))
+    return [_for(_label(row), reader) for row in rows]
+
+
+def _for(label: LabelVersion, reader: str | None) -> LabelVersion:
+    return label if reader in {None, label.reader} else replace(label, reader=None)
 
 
 def growth(

@@ -119,3 +119,23 @@ review_cursors = Table(
     at(),
     Index("ix_review_cursors_newest", "run", "reader", "tool", "id"),
 )
+
+review_desks = Table(
+    "review_desks",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("run", Text, ForeignKey("runs.id"), nullable=False),
+    Column("reader", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    at(),
+    Index("ix_review_desks_newest", "run", "reader", "id"),
+)
+
+review_requests = Table(
+    "review_requests",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("run", Text, ForeignKey("runs.id"), nullable=False),
+    at(),
+    Index("ix_review_requests_newest", "run", "id"),
+)

@@ -45,6 +45,14 @@ class Caller:
         """The data sets that they see, by name."""
         return [name for name in self.account.grants if self.only in {None, name}]
 
+    def visible_as(self, role: Role) -> list[str]:
+        """The data sets on which they may do what `role` may, by name."""
+        return [name for name in self.visible() if (own := self.role_on(name)) and own.reaches(role)]
+
+    def reads_as(self, dataset: str) -> str | None:
+        """As which reader they see masks of reviews: None for a lead, who sees those of all; else as that of their name."""
+        return None if dataset in self.visible_as(Role.LEAD) else self.account.name
+
     def must_be(self, role: Role, dataset: str) -> None:
         """Raise UnknownName where they do not see the data set, NotAllowed where `role` is more than theirs."""
         own = self.role_on(dataset)

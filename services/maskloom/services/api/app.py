@@ -26,7 +26,9 @@ from maskloom.services.api.people import People
 from maskloom.services.api.pictures import Pictures
 from maskloom.services.api.problems import answer_with_problems
 from maskloom.services.api.provider_sign_in import ProviderSignIn
+from maskloom.services.api.readers import Readers
 from maskloom.services.api.recipes import Recipes
+from maskloom.services.api.reviews import Reviews
 from maskloom.services.api.runs import Runs
 from maskloom.services.api.uploads import LARGE, Uploads
 from maskloom.services.console.console import Console
@@ -42,6 +44,8 @@ _PARTS = (
     Recipes,
     Runs,
     Events,
+    Reviews,
+    Readers,
     Models,
     Exports,
     Jobs,

@@ -100,7 +100,7 @@ class Datasets:
     def labels(self, dataset: str, digest: str, caller: Signed) -> Page[LabelView]:
         """Every mask that a slice ever had, oldest first."""
         slice_seen(self._platform, caller, dataset, digest)
-        found = self._transaction(lambda c: labels.of_slice(c, dataset, digest))
+        found = self._transaction(lambda c: labels.of_slice(c, dataset, digest, caller.reads_as(dataset)))
         return Page(items=[LabelView.model_validate(one, from_attributes=True) for one in found])
 
     def quarantine(self, dataset: str, caller: Signed) -> Page[QuarantinedView]:

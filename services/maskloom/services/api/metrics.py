@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import Metric
 from sqlalchemy import Connection
 
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import leases, reviews, runs, steps, tickets
+from maskloom.platform.catalog import leases, review_lists, reviews, runs, steps, tickets
 from maskloom.services.api.problems import refusals
 
 _TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}, "description": "Metrics"}}
@@ -73,6 +73,7 @@ def _of_catalog(connection: Connection) -> list[Metric]:
     wanted = tickets.wanted(connection)
     driven = leases.held(connection, [runs.lease_name(one.run) for one in wanted])
     waits = [one.since_s for one in wanted if runs.lease_name(one.run) not in driven]
+    unread = review_lists.unread(connection)
     at_work = leases.notes(connection, runs.lease_name(""))
     claims = leases.notes(connection, runs.claim_name(""))
     return [
@@ -99,5 +100,15 @@ def _of_catalog(connection: Connection) -> list[Metric]:
         ),
         GaugeMetricFamily(
             "maskloom_reviews_open", "Reviews that readers are at.", value=reviews.count_open(connection)
+        ),
+        GaugeMetricFamily(
+            "maskloom_reviews_unread",
+            "Masks in open reviews that a reader has not answered.",
+            value=unread.items,
+        ),
+        GaugeMetricFamily(
+            "maskloom_review_lag_seconds",
+            "How long the first of them has waited for its reader.",
+            value=unread.oldest_s,
         ),
     ]

@@ -39,7 +39,11 @@ def place_of(cursor: str, kind: TypeAdapter[Place]) -> Place | None:
         return None
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        place = kind.validate_python(json.loads(text))
+        content = json.loads(text)
+        # Characters that PostgreSQL takes none of: NUL, and halves of others, which cannot be encoded.
+        if b"\\u0000" in json.dumps(content, ensure_ascii=False).encode():
+            raise ValueError("it has NUL characters")
+        place = kind.validate_python(content)
     except (binascii.Error, ValueError, RecursionError, ValidationError) as error:
         raise SettingsError("this is no cursor", hint="Take `next` of the answer before as it is.") from error
     return place

@@ -93,8 +93,10 @@ class Pictures:
         It is transparent where it has no lesion, to lie over its slice.
         """
         caller.must_be(Role.VIEWER, dataset)
-        found = self._platform.database.transaction(lambda c: labels.by_digest(c, [label])).get(label)
-        if found is None or found.dataset != dataset:
+        found = self._platform.database.transaction(
+            lambda c: labels.shown(c, dataset, label, caller.reads_as(dataset))
+        )
+        if found is None:
             raise UnknownName(
                 f"data set {dataset!r} has no label {label[:64]!r}",
                 hint="Labels are named by their whole digest.",

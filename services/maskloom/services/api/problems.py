@@ -83,9 +83,11 @@ def _is_page(request: Request) -> bool:
     return not request.url.path.startswith("/api/") or getattr(route, "response_class", None) is HTMLResponse
 
 
-def problem(status: int, detail: str, hint: str = "", headers: dict[str, str] | None = None) -> JSONResponse:
+def problem(
+    status: int, detail: str, hint: str = "", headers: dict[str, str] | None = None, field: str = ""
+) -> JSONResponse:
     """The answer that tells of a problem."""
-    content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, hint=hint)
+    content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, hint=hint, field=field)
     return JSONResponse(content.model_dump(), status, headers, MEDIA_TYPE)
 
 
@@ -97,7 +99,8 @@ def _of_maskloom(request: Request, error: MaskloomError) -> JSONResponse:
         if isinstance(error, ProviderUnavailable):
             return problem(status, error.message, error.hint)
         return problem(status, "maskloom cannot answer now", "Try again in a while; its log says why.")
-    return problem(status, error.message, error.hint, _headers(error))
+    field = error.key if isinstance(error, SettingsError) else ""
+    return problem(status, error.message, error.hint, _headers(error), field)
 
 
 def _headers(error: MaskloomError) -> dict[str, str]:
@@ -115,7 +118,9 @@ def _of_http(_request: Request, error: HTTPException) -> JSONResponse:
 def _of_validation(_request: Request, error: RequestValidationError) -> JSONResponse:
     # Without what was sent: it may be a password.
     wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:8])
-    return problem(422, f"the request cannot be used: {wrong}", "GET /api/v1/openapi.json describes it.")
+    field = ".".join(map(str, error.errors()[0]["loc"][1:]))
+    hint = "GET /api/v1/openapi.json describes it."
+    return problem(422, f"the request cannot be used: {wrong}", hint, field=field)
 
 
 def _of_anything_else(request: Request, error: Exception) -> JSONResponse:

@@ -33,6 +33,9 @@ class Problem(BaseModel):
         description="What to do about it.",
         examples=["You see those that `GET /api/v1/datasets` lists."],
     )
+    field: str = Field(
+        "", description="What of the request is wrong, where it is one thing.", examples=["recipe"]
+    )
 
 
 class Credentials(BaseModel):

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from maskloom.pipelines import drive
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import reviews
+from maskloom.platform.catalog import desks, reviews
 from maskloom.platform.errors import MaskloomError
 from maskloom.platform.run_facts import Run
 from maskloom.services.bridge import sync
@@ -50,6 +50,8 @@ class Attendant:
         self._trouble: str | None = None
         self._looked_through: dict[str, float] = {}
         """When everything of a run was pulled last; after trouble, none is known to have been."""
+        self._asked: dict[str, int] = {}
+        """The newest request of a run that was followed."""
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._attend, name="review attendant")
 
@@ -96,13 +98,17 @@ class Attendant:
             self._trouble = None
 
     def _sync(self, run: Run) -> None:
-        assigned = self._platform.database.transaction(lambda c: reviews.assigned(c, run.id))
+        assigned, request = self._platform.database.transaction(
+            lambda c: (reviews.assigned(c, run.id), desks.newest_request(c, run.id))
+        )
+        asked = request > self._asked.get(run.id, 0)
         pushed, pushed_at = self._pushed.get(run.id, (0, 0.0))
-        if assigned > pushed or (assigned and time.monotonic() > pushed_at + PUSH_EVERY_S):
+        if assigned > pushed or (assigned and (asked or time.monotonic() > pushed_at + PUSH_EVERY_S)):
             sync.push(self._platform, run, self._tool)
             self._pushed[run.id] = assigned, time.monotonic()
         looked_at = self._looked_through.get(run.id)
-        everything = looked_at is None or time.monotonic() > looked_at + PUSH_EVERY_S
+        everything = asked or looked_at is None or time.monotonic() > looked_at + PUSH_EVERY_S
         sync.pull(self._platform, run, self._tool, everything=everything)
         if everything:
             self._looked_through[run.id] = time.monotonic()
+        self._asked[run.id] = request

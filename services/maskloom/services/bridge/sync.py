@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from maskloom.pipelines.review.closing import close_what_is_due
 from maskloom.pipelines.review.intake import TakenIn, take_in
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import answers, labels, reviews, runs, slices
+from maskloom.platform.catalog import answers, desks, labels, reviews, runs, slices
 from maskloom.platform.catalog.reviews import ReviewState
 from maskloom.platform.facts import Assignment, LabelVersion, Purpose
 from maskloom.platform.run_facts import Run
@@ -25,7 +25,10 @@ def push(platform: Platform, run: Run, tool: AnnotationTool) -> dict[str, Pushed
     pushed: dict[str, Pushed] = {}
     for owner in _owners(platform, run):
         tasks = platform.database.transaction(partial(_tasks, run=owner))
-        pushed |= {desk.reader: tool.push(desk, those) for desk, those in tasks.items()}
+        for desk, those in tasks.items():
+            pushed[desk.reader] = tool.push(desk, those)
+            seat = partial(desks.set_place, run=desk.run, reader=desk.reader, where=tool.where(desk))
+            platform.database.transaction(seat)
     return pushed
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,7 @@ def recipes(
     """List the recipes, or every value of one."""
     from maskloom.pipelines.recipes import no_recipe
     from maskloom.services.cli.output import listing, people, print_json
+    from maskloom.services.words import written
 
     known = {recipe.name: recipe for recipe in _every_recipe()}
     if name is not None and name not in known:
@@ -49,7 +50,7 @@ def recipes(
         return
     table = listing("value", "is", "can be")
     for key, value in known[name].values.items():
-        table.add_row(key, _shown(value), known[name].choices[key])
+        table.add_row(key, written(value), known[name].choices[key])
     console.print(table)
     console.print(f"\nChange one with: maskloom run {name} --set KEY=VALUE", style="dim")
 
@@ -63,10 +64,3 @@ def _every_recipe() -> list[RecipeView]:
         return every_recipe()
     with connected(url) as client:
         return [*client.recipes.list()]
-
-
-def _shown(value: Any) -> str:
-    """As `--set` takes it."""
-    import json
-
-    return value if isinstance(value, str) else json.dumps(value)

@@ -15,8 +15,10 @@ from maskloom.services.console.account_pages import AccountPages
 from maskloom.services.console.audit_pages import AuditPages
 from maskloom.services.console.dataset_pages import DatasetPages
 from maskloom.services.console.model_pages import ModelPages
+from maskloom.services.console.new_run_page import NewRunPage
 from maskloom.services.console.own_pages import OwnPages
 from maskloom.services.console.page import Pages, host_of, page_router
+from maskloom.services.console.review_pages import ReviewPages
 from maskloom.services.console.run_pages import RunPages
 from maskloom.services.console.transfer_pages import TransferPages
 
@@ -28,7 +30,17 @@ _FILES = {
 _FRESH = {"Cache-Control": "public, max-age=300"}
 
 
-_PARTS = (RunPages, DatasetPages, TransferPages, ModelPages, AccountPages, AuditPages, OwnPages)
+_PARTS = (
+    NewRunPage,  # before the others: its page is at the address of a run called "new"
+    RunPages,
+    DatasetPages,
+    TransferPages,
+    ReviewPages,
+    ModelPages,
+    AccountPages,
+    AuditPages,
+    OwnPages,
+)
 
 
 class Console:

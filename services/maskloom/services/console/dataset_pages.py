@@ -50,7 +50,9 @@ class DatasetPages:
 
         def look(connection: Connection) -> tuple[list[Slice], dict[str, LabelVersion], dict[Split, int]]:
             found = slices.page(connection, dataset, split, after, _GALLERY)
-            drawn = labels.strongest(connection, dataset, [one.digest for one in found])
+            drawn = labels.strongest(
+                connection, dataset, [one.digest for one in found], visitor.reads_as(dataset)
+            )
             return found, drawn, slices.counts(connection, dataset)
 
         found, drawn, counts = self._platform.database.transaction(look)
@@ -72,7 +74,9 @@ class DatasetPages:
         found = slice_seen(self._platform, visitor, dataset, digest)
 
         def look(connection: Connection) -> tuple[list[LabelVersion], tuple[str | None, str | None]]:
-            return labels.of_slice(connection, dataset, digest), slices.neighbours(connection, found)
+            return labels.of_slice(connection, dataset, digest, visitor.reads_as(dataset)), slices.neighbours(
+                connection, found
+            )
 
         history, (before, after) = self._platform.database.transaction(look)
         history.sort(key=lambda label: label.kind.precedence)  # the one that counts is the last

@@ -19,6 +19,7 @@ from maskloom.services.words import count, duration
 _MENU = (
     ("/", "Runs", False),
     ("/datasets", "Data sets", False),
+    ("/reviews", "Reviews", False),
     ("/models", "Models", False),
     ("/accounts", "Accounts", True),
     ("/audit", "Audit", True),
