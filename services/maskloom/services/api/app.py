@@ -17,6 +17,7 @@ from maskloom.services.api.people import People
 from maskloom.services.api.pictures import Pictures
 from maskloom.services.api.problems import RESPONSES, answer_with_problems
 from maskloom.services.api.runs import Runs
+from maskloom.services.api.watching import Watching
 from maskloom.services.console.console import Console
 
 PREFIX = "/api/v1"
@@ -34,7 +35,7 @@ def create_app(platform: Platform) -> FastAPI:
     )
     app.state.platform = platform
     api = APIRouter(prefix=PREFIX, responses=RESPONSES)
-    for part in (People, Administration, AuditTrail, Datasets, Pictures, Runs, Events):
+    for part in (People, Administration, AuditTrail, Datasets, Pictures, Runs, Watching, Events):
         api.include_router(part(platform).router())
     app.include_router(api)
     app.include_router(Health(platform).router())

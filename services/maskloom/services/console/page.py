@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -52,6 +53,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters |= {"duration": duration, "count": count, "recipe": recipe_name}
+        self._templates.globals["plotly_version"] = version("plotly")
 
     def show(
         self, name: str, request: Request | None = None, visitor: Caller | None = None, **content: Any

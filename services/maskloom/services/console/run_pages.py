@@ -11,6 +11,7 @@ from maskloom.platform.catalog import runs
 from maskloom.services.api.runs import run_seen
 from maskloom.services.console.page import Pages, Visitor, page_router
 from maskloom.services.console.story import story_of
+from maskloom.services.outlook import outlook
 from maskloom.services.records import run_record
 
 _MOST_RUNS = 50
@@ -27,6 +28,7 @@ class RunPages:
         router = page_router()
         router.add_api_route("/", self.every, methods=["GET"])
         router.add_api_route("/runs/{run}", self.one, methods=["GET"])
+        router.add_api_route("/runs/{run}/steps", self.steps, methods=["GET"])
         return router
 
     def every(self, request: Request, visitor: Visitor) -> HTMLResponse:
@@ -39,11 +41,21 @@ class RunPages:
     def one(self, request: Request, run: str, visitor: Visitor) -> HTMLResponse:
         """A run: how far it is, what it has done, and how good its network is."""
         found = run_seen(self._platform, visitor, run, Role.VIEWER)
+        record = run_record(self._platform, found)
+        doing = (record["driver"] or {}).get("doing") or None
         return self._pages.show(
             "run.html.j2",
             request,
             visitor,
-            run=run_record(self._platform, found),
-            story=story_of(self._platform, found),
+            run=record,
+            doing=doing,
+            outlook=self._platform.database.transaction(lambda c: outlook(c, found, doing))
+            if doing
+            else None,
             may_change=visitor.role_on(found.dataset) in {Role.LEAD, Role.ADMIN},
         )
+
+    def steps(self, run: str, visitor: Visitor) -> HTMLResponse:
+        """What a run has done, step by step: for its page, once somebody unfolds it."""
+        found = run_seen(self._platform, visitor, run, Role.VIEWER)
+        return self._pages.show("steps.html.j2", story=story_of(self._platform, found))
