@@ -68,10 +68,10 @@ class Training:
     trained: Trained
 
 
-def rounds_of(run: Run) -> int:
-    """How many rounds a run has, of which each labels a group of its pool."""
-    recipe = recipes.RECIPE.validate_python(run.recipe)
-    return math.ceil(run.pool.size / recipe.sampler.group_size) if isinstance(recipe, SemiInfNet) else 0
+def rounds_of(recipe: dict[str, Any], pool: int) -> int:
+    """How many rounds a run of `recipe` has, each of which labels a group of its pool of so many slices."""
+    parsed = recipes.RECIPE.validate_python(recipe)
+    return math.ceil(pool / parsed.sampler.group_size) if isinstance(parsed, SemiInfNet) else 0
 
 
 def rounds(connection: Connection, run: Run, after: int, limit: int) -> list[RoundCourse]:

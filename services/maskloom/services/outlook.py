@@ -42,7 +42,7 @@ def outlook(connection: Connection, run: Run, doing: dict[str, Any]) -> Outlook:
     since_s = (datetime.now(UTC) - news.newest(connection, run.id).step).total_seconds()
     begun = sum(sum(one.seconds.values()) for one in recent if one.number == number)
     following = Following.joining(
-        rounds=course.rounds_of(run),
+        rounds=course.rounds_of(run.recipe, run.pool.size),
         trained_alone=course_queries.trained_alone(connection, run.id),
         grown=course_queries.has_kept(connection, run.id),
         round_seconds=[

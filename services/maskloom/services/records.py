@@ -48,7 +48,7 @@ def _record(connection: Connection, run: Run) -> dict[str, Any]:
         "created_at": run.created_at,
         "labelled": run.labelled.size,
         "pool": run.pool.size,
-        "rounds": rounds_of(run),
+        "rounds": rounds_of(run.recipe, run.pool.size),
         "rounds_done": runs.rounds_done(connection, run.id),
         "final_checkpoint": final,
         "newest_checkpoint": trained["digest"] if trained else None,

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Query
 from pydantic import BaseModel, Field, TypeAdapter
 from sqlalchemy import Connection
 
-from maskloom.pipelines import drive, recipes
+from maskloom.pipelines import course, drive, recipes
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import audit, runs, steps, tickets
@@ -21,7 +21,7 @@ from maskloom.services.api.gate import Signed
 from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
 from maskloom.services.records import recipe_name, run_record
 
-_PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[datetime, str])
+RUN_PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[datetime, str])
 
 
 class NewRun(BaseModel):
@@ -51,6 +51,15 @@ class RunView(BaseModel):
     seed: int
     status: RunStatus
     created_at: datetime
+
+
+class ListedRunView(RunView):
+    """A run in the list of all. `owner` is who queued it last; `dice` has value, low and high, on the test split."""
+
+    owner: str | None = Field(examples=["lea"])
+    rounds: int
+    rounds_done: int
+    dice: dict[str, float] | None = Field(examples=[{"value": 0.78, "low": 0.71, "high": 0.83}])
 
 
 class StepView(BaseModel):
@@ -86,25 +95,30 @@ class Runs:
         self,
         caller: Signed,
         dataset: Annotated[str | None, Query(description="Only runs on this data set.")] = None,
+        status: Annotated[RunStatus | None, Query(description="Only runs of this status.")] = None,
         cursor: Cursor = "",
         limit: Limit = 50,
-    ) -> Page[RunView]:
+    ) -> Page[ListedRunView]:
         """The runs on data sets that you see, newest first."""
         if dataset is not None:
             caller.must_be(Role.VIEWER, dataset)
         datasets = caller.visible() if dataset is None else [dataset]
-        before = place_of(cursor, _PLACE)
-        found = self._transaction(lambda c: runs.page(c, datasets, before, limit))
+        before = place_of(cursor, RUN_PLACE)
+        found = self._transaction(lambda c: runs.page(c, datasets, before, limit, status))
         last = found[-1] if len(found) == limit else None
         return Page(
             items=[
-                RunView(
+                ListedRunView(
                     id=one.id,
                     dataset=one.dataset,
                     recipe=recipe_name(one.recipe),
                     seed=one.seed,
                     status=one.status,
                     created_at=one.created_at,
+                    owner=one.owner,
+                    rounds=course.rounds_of(one.recipe, one.pool),
+                    rounds_done=one.rounds_done,
+                    dice=one.dice,
                 )
                 for one in found
             ],

@@ -134,7 +134,7 @@ function shaded() {
 }
 
 function curve(column, yaxis) {
-  const lines = [["on experts' masks", onExperts, "expert"], ["with pseudo labels", (one) => !onExperts(one), "network"]];
+  const lines = [["on experts' masks", onExperts, "fill-label"], ["with pseudo labels", (one) => !onExperts(one), "fill-train"]];
   const traces = lines.map(([name, wanted, shade]) => ({
     ...line(trainings.items, column, wanted), name, mode: "lines", connectgaps: false,
     line: { color: colour(shade), width: 1.8 }, hovertemplate: "%{y:.3f}",
@@ -155,9 +155,9 @@ function throughput() {
   return {
     traces: [
       { type: "bar", name: "training, images/s", x, y: trainings.items.map((one) => one.images_per_s),
-        marker: { color: trainings.items.map((one) => colour(onExperts(one) ? "expert" : "network")) }, hovertemplate: "%{y:.1f}" },
+        marker: { color: trainings.items.map((one) => colour(onExperts(one) ? "fill-label" : "fill-train")) }, hovertemplate: "%{y:.1f}" },
       { mode: "lines+markers", name: "labelling, slices/s", x: labelled.map((one) => `round ${one.number}`),
-        y: labelled.map((one) => one.labels / one.seconds.label), line: { color: colour("good"), width: 1.8 }, hovertemplate: "%{y:.1f}" },
+        y: labelled.map((one) => one.labels / one.seconds.label), line: { color: colour("fill-gate"), width: 1.8 }, hovertemplate: "%{y:.1f}" },
     ],
     layout: { xaxis: { type: "category", categoryorder: "array", categoryarray: x, nticks: 8 }, yaxis: { rangemode: "tozero" } },
   };
@@ -173,7 +173,7 @@ function scores() {
     label: { text: "limit", textposition: "end", textangle: 0, xanchor: "left", font: { color: colour("soft"), size: 11 } },
   }];
   return {
-    traces: [bars("kept", gates.kept, "network"), bars("refused", gates.refused, "bad")],
+    traces: [bars("kept", gates.kept, "fill-train"), bars("refused", gates.refused, "fill-refused")],
     layout: {
       barmode: "stack", shapes: limit, yaxis: { rangemode: "tozero" },
       xaxis: { title: { text: gates.score === "area" ? "share of the slice that is lesion" : "uncertainty, 0 sure to 1 unsure" }, tickformat: gates.score === "area" ? ".0%" : "" },
