@@ -8,6 +8,7 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.services.api.administration import Administration
 from maskloom.services.api.audit_trail import AuditTrail
 from maskloom.services.api.bodies import Bodies
+from maskloom.services.api.comparisons import Comparisons
 from maskloom.services.api.datasets import Datasets
 from maskloom.services.api.events import Events
 from maskloom.services.api.frame import Frame
@@ -35,7 +36,7 @@ def create_app(platform: Platform) -> FastAPI:
     )
     app.state.platform = platform
     api = APIRouter(prefix=PREFIX, responses=RESPONSES)
-    for part in (People, Administration, AuditTrail, Datasets, Pictures, Runs, Watching, Events):
+    for part in (People, Administration, AuditTrail, Datasets, Pictures, Runs, Watching, Comparisons, Events):
         api.include_router(part(platform).router())
     app.include_router(api)
     app.include_router(Health(platform).router())

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from maskloom.platform.bootstrap import Platform
 from maskloom.services.api.problems import Problem
+from maskloom.services.console.compare_pages import ComparePages
 from maskloom.services.console.dataset_pages import DatasetPages
 from maskloom.services.console.page import Pages, page_router
 from maskloom.services.console.run_pages import RunPages
@@ -33,7 +34,7 @@ class Console:
 
     def __init__(self, platform: Platform) -> None:
         self._pages = Pages()
-        self._parts = [part(platform, self._pages) for part in (RunPages, DatasetPages)]
+        self._parts = [part(platform, self._pages) for part in (RunPages, ComparePages, DatasetPages)]
 
     def router(self) -> APIRouter:
         router = page_router()
