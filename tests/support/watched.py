@@ -1,4 +1,4 @@
-"""Runs on the service's data set that have come to their end: two that agree, and one whose masks lie elsewhere."""
+"""Two runs on the service's data set that have come to their end, and whose masks differ."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from maskloom.pipelines import drive
 from maskloom.platform.facts import Split
 from maskloom.platform.fingerprint import sha256
 from maskloom.platform.imaging.formats import encode_png
 from maskloom.platform.imaging.phantom import phantom_volume
 from maskloom.platform.run_facts import Run
-from support.painted import DATASET, SIZE, Grey, ingest_phantom, paint, quick_recipe
+from support.painted import SIZE, Grey, ingest_phantom, paint, quick_recipe
 from support.service import Service
 
 TEST_SLICES = 4
@@ -33,9 +32,3 @@ def finished_runs(service: Service) -> tuple[Run, Run]:
     recipe = quick_recipe()
     other = replace(recipe, final=replace(recipe.final, steps=200))
     return paint(service.platform, recipe, truth), paint(service.platform, other, aside)
-
-
-def started_run(service: Service) -> Run:
-    """A run that was created, and that nobody has driven."""
-    run, _ = drive.create(service.platform, quick_recipe(), DATASET, seed=99)
-    return run
