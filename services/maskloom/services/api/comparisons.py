@@ -17,7 +17,7 @@ from maskloom.services.api.gate import Signed
 from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
 from maskloom.services.api.runs import run_seen
 
-PLACE: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, lt=2**31)])
+PLACE: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, lt=2**30)])
 RunId = Annotated[str, Query(max_length=64, examples=["3f9c2a71b0de"])]
 
 

@@ -20,7 +20,7 @@ from maskloom.services.api.gate import Signed
 from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
 from maskloom.services.api.runs import run_seen
 
-_NUMBER: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, lt=2**31)])
+_NUMBER: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, lt=2**30)])
 _REMEMBERED = 200
 _BARS = 40
 

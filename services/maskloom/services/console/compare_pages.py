@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
@@ -44,9 +45,8 @@ class ComparePages:
     ) -> HTMLResponse:
         """Two runs beside each other; without two, the choice of them. `run`: as the list of runs names those ticked."""
         if len(run) == 2:
-            raise HTTPException(
-                303, "as a comparison is named", {"Location": f"/compare?a={run[0]}&b={run[1]}"}
-            )
+            named = urlencode({"a": run[0], "b": run[1]})
+            raise HTTPException(303, "as a comparison is named", {"Location": f"/compare?{named}"})
         choice = self._platform.database.transaction(lambda c: runs.page(c, visitor.visible(), None, _CHOICE))
         chosen = {"a": a, "b": b}
         if not a or not b:
