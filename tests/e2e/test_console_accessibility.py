@@ -70,6 +70,8 @@ def test_no_page_has_a_serious_fault(service: Service, browser: Browser, theme: 
     found: list[str] = []
     while waiting:
         page.goto(service.url + waiting.pop(0))
+        if page.locator("[data-chart]").count():
+            expect(page.locator("svg.main-svg").first).to_be_visible()
         for folded in page.locator("details:not([open]) > summary").all():
             folded.click()
         found += faults(page)
