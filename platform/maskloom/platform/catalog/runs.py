@@ -73,6 +73,9 @@ _TEST_DICE = (
 )
 
 
+_LOOKED_THROUGH = 500
+
+
 def lease_name(run: str) -> str:
     """The lease that the driver of `run` holds."""
     return f"run/{run}"
@@ -107,12 +110,14 @@ def page(
 ) -> list[RunSummary]:
     """The next `limit` runs on `datasets` (of one status), newest first, from before the one of that time and id."""
     found: list[RunSummary] = []
+    # Of runs that events alone do not tell apart, many may be of the other status.
+    portion = limit if status in {None, *_EVENT_STATUS.values()} else max(limit, _LOOKED_THROUGH)
     while True:
-        rows = connection.execute(_portion(datasets, before, limit, status)).all()
+        rows = connection.execute(_portion(datasets, before, portion, status)).all()
         held = leases.held(connection, [lease_name(row.id) for row in rows])
         summaries = [_summary(row, driven=lease_name(row.id) in held) for row in rows]
         found += [one for one in summaries if status in {None, one.status}]
-        if len(found) >= limit or len(rows) < limit:
+        if len(found) >= limit or len(rows) < portion:
             return found[:limit]
         before = rows[-1].at, rows[-1].id
 
