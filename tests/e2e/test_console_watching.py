@@ -52,7 +52,7 @@ def test_a_run_shows_its_rounds_and_charts(page: Page, watched: tuple[Service, R
     page.goto(f"{service.url}/runs/{run.id}")
     for name in ("loss", "dice", "throughput", "gates"):
         expect(page.locator(f"[data-chart={name}] svg.main-svg").first).to_be_visible()
-    rounds = page.get_by_role("option")
+    rounds = page.locator("#strip").get_by_role("option")
     expect(rounds).to_have_count(2)
     expect(rounds.first).to_have_attribute("aria-label", re.compile("Round 1: labelled 4, kept"))
     rounds.last.focus()
