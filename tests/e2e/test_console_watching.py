@@ -42,6 +42,7 @@ def page(browser: Browser, watched: tuple[Service, Run, Run]) -> Iterator[Page]:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("Password").press("Enter")
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    page.wait_for_load_state()  # its scripts are there
     yield page
     context.close()
     assert wrong == []
@@ -61,7 +62,7 @@ def test_a_run_shows_its_rounds_and_charts(page: Page, watched: tuple[Service, R
     expect(page.locator("#told")).to_contain_text("Round 1")
     page.locator("[data-figure=loss] summary").click()
     expect(page.locator("[data-table=loss]")).to_contain_text("supervised")
-    page.get_by_text("Steps", exact=True).click()
+    page.locator("details.steps > summary").click()
     expect(page.locator(".story li").first).to_be_visible()
 
 
