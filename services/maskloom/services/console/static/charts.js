@@ -1,5 +1,9 @@
 // Charts in the page's colours, drawn by Plotly, each with a table of its figures for who cannot see it.
 
+// Plotly is large: it comes by itself, so that the rest of the page can be used before.
+export const ready = window.Plotly ? Promise.resolve()
+  : new Promise((done) => { document.getElementById("plotly").addEventListener("load", done); });
+
 const drawn = new Map();
 
 const LAYOUT = {

@@ -1,5 +1,5 @@
 // Two runs beside each other: their curves over each other, and the slices on which their masks differ.
-import { Growing, colour, draw, figure, line, pointsEach, tabulate } from "./charts.js";
+import { Growing, colour, draw, figure, line, pointsEach, ready, tabulate } from "./charts.js";
 
 const pair = document.getElementById("pair");
 const sides = ["a", "b"];
@@ -8,6 +8,7 @@ const find = (selector) => document.querySelector(selector);
 async function curves() {
   const points = pointsEach(Number(pair.dataset.rounds));
   const lists = await Promise.all(sides.map((side) => new Growing(`/api/v1/runs/${pair.dataset[side]}/curves?points=${points}`).grow()));
+  await ready;
   for (const [name, column, yaxis] of [["loss", 1, { rangemode: "tozero" }], ["dice", 2, { range: [0, 1] }]]) {
     draw(pair.querySelector(`[data-chart=${name}]`), () => ({
       traces: lists.map((list, number) => ({

@@ -1,5 +1,5 @@
 // The page of a run: its rounds as a strip, and charts that grow while it goes on.
-import { Growing, ask, colour, draw, duration, figure, line, pointsEach, tabulate, whole } from "./charts.js";
+import { Growing, ask, colour, draw, duration, figure, line, pointsEach, ready, tabulate, whole } from "./charts.js";
 
 const MOST_COLUMNS = 240;
 const PARTS = ["label", "gate", "review", "train"];
@@ -230,6 +230,7 @@ async function look() {
       drawStrip();
     }
     follow();
+    await ready;
     drawCharts();
   } finally {
     asking = false;
