@@ -20,8 +20,11 @@ from support.service import ADMIN, OPEN, PASSWORD, STRANGER, Service, post, serv
 from support.transfers import export_job, send
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
-QUERIES = {"/api/v1/runs/{run}/story": "?slice={digest}"}
 ROW = re.compile(r"\| `([A-Z]+) (/\S+)` \| (.+) \|")
+QUERIES = {
+    "/api/v1/runs/{run}/story": "?slice={digest}",
+    "/api/v1/comparisons": "?a={run}&b={run}",
+}
 MODEL, OTHER_MODEL = "one", "other"
 PEOPLE = ("nobody", STRANGER, "vera", "rhea", "lea", ADMIN)
 

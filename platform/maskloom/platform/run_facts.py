@@ -39,14 +39,21 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """What a list of runs says of one."""
+    """What a list of runs says of one. `owner` is who queued it last, None where nobody did.
+
+    `dice`: of its final network on the test split of its data set, once that was measured.
+    """
 
     id: str
     dataset: str
     seed: int
     recipe: dict[str, Any]
+    pool: int
     status: RunStatus
     created_at: datetime
+    owner: str | None
+    rounds_done: int
+    dice: dict[str, float] | None
 
 
 class Priority(StrEnum):

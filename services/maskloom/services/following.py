@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -52,6 +53,21 @@ class Following:
         self._first_report: tuple[float, int] | None = None
         self._round_began: float | None = None
         self._round_seconds: deque[float] = deque(maxlen=_RECENT_ROUNDS)
+
+    @classmethod
+    def joining(
+        cls, *, rounds: int, trained_alone: int, grown: bool, round_seconds: Iterable[float], begun_s: float
+    ) -> Following:
+        """One that comes to a run late, and knows it from the catalog.
+
+        `trained_alone` is how many trainings there were outside of rounds, `grown` whether any label was let through,
+        `round_seconds` what its last rounds took, and `begun_s` how long it has been at the one at hand.
+        """
+        following = cls()
+        following.rounds, following._trained_alone, following._grown = rounds, trained_alone, grown
+        following._round_seconds.extend(round_seconds)
+        following._round_began = time.monotonic() - begun_s
+        return following
 
     def started(self, kind: str, round_number: int | None) -> str:
         """A step starts to work; returns its stage."""

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from maskloom.pipelines import recipes
-from maskloom.pipelines.steps.sample import Sample
+from maskloom.pipelines.course import rounds_of
 from maskloom.pipelines.steps.train import Train
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, runs, steps
@@ -46,7 +46,6 @@ def _closest(recipe: str) -> tuple[str, dict[str, Any]]:
 
 def _record(connection: Connection, run: Run) -> RunRecord:
     name, changes = _closest(json.dumps(run.recipe))
-    sampled = steps.newest_output(connection, run.id, Sample.kind)
     trained = steps.newest_output(connection, run.id, Train.kind)
     taken, seconds = steps.totals(connection, run.id)
     final = runs.final_checkpoint(connection, run.id)
@@ -63,7 +62,7 @@ def _record(connection: Connection, run: Run) -> RunRecord:
         "created_at": run.created_at,
         "labelled": run.labelled.size,
         "pool": run.pool.size,
-        "rounds": len(sampled["groups"]) if sampled else 0,
+        "rounds": rounds_of(run.recipe, run.pool.size),
         "rounds_done": runs.rounds_done(connection, run.id),
         "final_checkpoint": final,
         "newest_checkpoint": trained["digest"] if trained else None,

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from maskloom.pipelines import recipes
+from maskloom.pipelines.course import training_names
 from maskloom.pipelines.history import MaskRecord, labels_of_run
 from maskloom.pipelines.review.summary import ReviewSummary, summary
 from maskloom.pipelines.steps.evaluate import Evaluate, Measured
@@ -138,8 +139,7 @@ def _read(connection: Connection, run: Run, masks: list[MaskRecord], reviews: Re
 def _stages(taken: Sequence[StepRecord]) -> Iterator[Stage]:
     adapter = TypeAdapter(Trained)
     kept = any(step.output["kept"]["labels"] for step in taken if step.kind == Gate.kind)
-    # Outside of rounds a network is trained on the experts' masks, then on what was kept, then on the experts' again.
-    alone = iter(["supervised", "pretrain", "final"] if kept else ["supervised", "final"])
+    alone = training_names(kept=kept)
     for step in taken:
         if step.kind == Train.kind:
             name = next(alone) if step.round is None else f"round {step.round}"

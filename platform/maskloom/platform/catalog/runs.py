@@ -7,13 +7,20 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, text, tuple_
+from sqlalchemy import Connection, Row, Select, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from maskloom.platform.catalog import leases
-from maskloom.platform.catalog.schema import dataset_versions, run_events, run_steps, runs
+from maskloom.platform.catalog.schema import (
+    dataset_versions,
+    evaluations,
+    run_events,
+    run_steps,
+    runs,
+    steps,
+)
 from maskloom.platform.catalog.summary_schema import newest_events, step_counts
-from maskloom.platform.facts import DatasetVersion
+from maskloom.platform.facts import DatasetVersion, Split
 from maskloom.platform.run_facts import Run, RunStatus, RunSummary
 
 _EVENT_STATUS = {
@@ -37,6 +44,39 @@ _RUNS = (
     .join(_LABELLED, _LABELLED.c.digest == runs.c.labelled)
     .join(_POOL, _POOL.c.digest == runs.c.pool)
 )
+
+
+_OWNER = (
+    select(run_events.c.detail["owner"].astext)
+    .where(run_events.c.run == runs.c.id, run_events.c.kind == "queued")
+    .order_by(run_events.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("owner")
+)
+_ROUNDS_DONE = (
+    select(func.count(run_steps.c.round.distinct()))
+    .join(steps, steps.c.key == run_steps.c.step)
+    .where(run_steps.c.run == runs.c.id, steps.c.kind == "train")
+    .scalar_subquery()
+    .label("rounds_done")
+)
+_TEST_DICE = (
+    select(evaluations.c.measures["estimates"]["dice"])
+    .join(run_steps, run_steps.c.step == evaluations.c.step)
+    .where(
+        run_steps.c.run == runs.c.id,
+        evaluations.c.dataset == runs.c.dataset,
+        evaluations.c.split == Split.TEST,
+    )
+    .order_by(evaluations.c.at.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("dice")
+)
+
+
+_LOOKED_THROUGH = 500
 
 
 def lease_name(run: str) -> str:
@@ -86,29 +126,67 @@ def all_runs(connection: Connection) -> list[Run]:
 
 
 def page(
-    connection: Connection, datasets: list[str], before: tuple[datetime, str] | None, limit: int
+    connection: Connection,
+    datasets: list[str],
+    before: tuple[datetime, str] | None,
+    limit: int,
+    status: RunStatus | None = None,
 ) -> list[RunSummary]:
-    """The next `limit` runs on `datasets`, newest first, from before the one of that time and id."""
-    query = (
-        select(runs.c.id, runs.c.dataset, runs.c.seed, runs.c.recipe, runs.c.at, newest_events.c.kind)
-        .outerjoin(newest_events, newest_events.c.run == runs.c.id)
-        .where(runs.c.dataset.in_(datasets))
+    """The next `limit` runs on `datasets` (of one status), newest first, from before the one of that time and id."""
+    found: list[RunSummary] = []
+    # Of runs that events alone do not tell apart, many may be of the other status.
+    portion = limit if status in {None, *_EVENT_STATUS.values()} else max(limit, _LOOKED_THROUGH)
+    while True:
+        rows = connection.execute(_portion(datasets, before, portion, status)).all()
+        held = leases.held(connection, [lease_name(row.id) for row in rows])
+        summaries = [_summary(row, driven=lease_name(row.id) in held) for row in rows]
+        found += [one for one in summaries if status in {None, one.status}]
+        if len(found) >= limit or len(rows) < portion:
+            return found[:limit]
+        before = rows[-1].at, rows[-1].id
+
+
+def _portion(
+    datasets: list[str], before: tuple[datetime, str] | None, limit: int, status: RunStatus | None
+) -> Select[Any]:
+    """Runs whose newest event is one of that status; whether somebody drives those of other events is not known here."""
+    query = select(
+        runs.c.id,
+        runs.c.dataset,
+        runs.c.seed,
+        runs.c.recipe,
+        runs.c.at,
+        dataset_versions.c.size.label("pool"),
+        newest_events.c.kind.label("event"),
+        _OWNER,
+        _ROUNDS_DONE,
+        _TEST_DICE,
     )
+    query = query.join(dataset_versions, dataset_versions.c.digest == runs.c.pool)
+    query = query.outerjoin(newest_events, newest_events.c.run == runs.c.id)
+    query = query.where(runs.c.dataset.in_(datasets))
     if before is not None:
         query = query.where(tuple_(runs.c.at, runs.c.id) < before)
-    rows = connection.execute(query.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(limit)).all()
-    held = leases.held(connection, [lease_name(row.id) for row in rows])
-    return [
-        RunSummary(
-            id=row.id,
-            dataset=row.dataset,
-            seed=row.seed,
-            recipe=row.recipe,
-            status=_status(row.kind, driven=lease_name(row.id) in held),
-            created_at=row.at,
-        )
-        for row in rows
-    ]
+    if status is not None:
+        events = [event for event, said in _EVENT_STATUS.items() if said is status]
+        said = func.coalesce(newest_events.c.kind, "")
+        query = query.where(said.in_(events) if events else said.not_in(list(_EVENT_STATUS)))
+    return query.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(limit)
+
+
+def _summary(row: Row[Any], *, driven: bool) -> RunSummary:
+    return RunSummary(
+        id=row.id,
+        dataset=row.dataset,
+        seed=row.seed,
+        recipe=row.recipe,
+        pool=row.pool,
+        status=_status(row.event, driven=driven),
+        created_at=row.at,
+        owner=row.owner,
+        rounds_done=row.rounds_done,
+        dice=row.dice,
+    )
 
 
 def by_status(connection: Connection) -> dict[RunStatus, int]:

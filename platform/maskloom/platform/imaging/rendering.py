@@ -39,6 +39,16 @@ class MaskStyle(StrEnum):
     """The more a network is sure of a pixel, the denser and lighter."""
 
 
+class Tint(StrEnum):
+    """Which of two masks over one slice a mask is. Where both are, `screen` blending makes nearly white of them."""
+
+    FIRST = "first"
+    SECOND = "second"
+
+
+TINTS: dict[Tint, Colour] = {Tint.FIRST: (86, 180, 233), Tint.SECOND: (230, 159, 0)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """The grey values that are shown, in the slice's own unit (HU for CT that says so): `width` of them around `level`."""

@@ -11,6 +11,7 @@ from maskloom.services.access.throttle import Throttle
 from maskloom.services.api.administration import Administration
 from maskloom.services.api.audit_trail import AuditTrail
 from maskloom.services.api.bodies import Bodies
+from maskloom.services.api.comparisons import Comparisons
 from maskloom.services.api.datasets import Datasets
 from maskloom.services.api.description import ABOUT, TAGS, described, operation_id
 from maskloom.services.api.events import Events
@@ -31,6 +32,7 @@ from maskloom.services.api.recipes import Recipes
 from maskloom.services.api.reviews import Reviews
 from maskloom.services.api.runs import Runs
 from maskloom.services.api.uploads import LARGE, Uploads
+from maskloom.services.api.watching import Watching
 from maskloom.services.console.console import Console
 
 PREFIX = "/api/v1"
@@ -43,6 +45,8 @@ _PARTS = (
     Imports,
     Recipes,
     Runs,
+    Watching,
+    Comparisons,
     Events,
     Reviews,
     Readers,

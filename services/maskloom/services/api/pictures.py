@@ -13,7 +13,7 @@ from maskloom.platform.catalog import labels
 from maskloom.platform.errors import SettingsError, UnknownName
 from maskloom.platform.fingerprint import fingerprint
 from maskloom.platform.imaging import rendering
-from maskloom.platform.imaging.rendering import MaskStyle, Window
+from maskloom.platform.imaging.rendering import MaskStyle, Tint, Window
 from maskloom.services.api.datasets import slice_seen
 from maskloom.services.api.gate import Signed
 
@@ -85,6 +85,9 @@ class Pictures:
         label: str,
         caller: Signed,
         style: Annotated[MaskStyle, Query(description="How it is drawn.")] = MaskStyle.FILLED,
+        tint: Annotated[
+            Tint | None, Query(description="A colour in place of its kind's, where two lie over a slice.")
+        ] = None,
         size: Size = None,
         known: Known = "",
     ) -> Response:
@@ -101,7 +104,7 @@ class Pictures:
                 f"data set {dataset!r} has no label {label[:64]!r}",
                 hint="Labels are named by their whole digest.",
             )
-        colour = rendering.COLOURS[found.kind]
+        colour = rendering.TINTS[tint] if tint else rendering.COLOURS[found.kind]
         return self._answer(
             [found.mask, style, size, colour],
             known,

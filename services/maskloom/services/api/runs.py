@@ -9,22 +9,31 @@ from fastapi import APIRouter, Body, Query
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from maskloom.pipelines import drive, recipes
+from maskloom.pipelines import course, drive, recipes
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import audit, runs, steps, tickets
 from maskloom.platform.errors import UnknownName
-from maskloom.platform.run_facts import Run, Ticket
+from maskloom.platform.run_facts import Run, RunStatus, Ticket
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
 from maskloom.services.api.once import Once, Repeatable
 from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
 from maskloom.services.api.problems import refusals
-from maskloom.services.api.views import Going, NewRun, RunRecord, RunView, StartedRun, StepView, StoryView
+from maskloom.services.api.views import (
+    Going,
+    ListedRunView,
+    NewRun,
+    RunRecord,
+    RunView,
+    StartedRun,
+    StepView,
+    StoryView,
+)
 from maskloom.services.records import recipe_name, run_record
 from maskloom.services.stories import story
 
-_PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[datetime, str])
+RUN_PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[datetime, str])
 
 
 class Runs:
@@ -52,25 +61,30 @@ class Runs:
         dataset: Annotated[
             str | None, Query(description="Only runs on this data set.", examples=["covid"])
         ] = None,
+        status: Annotated[RunStatus | None, Query(description="Only runs of this status.")] = None,
         cursor: Cursor = "",
         limit: Limit = 50,
-    ) -> Page[RunView]:
+    ) -> Page[ListedRunView]:
         """The runs on data sets that you see, newest first."""
         if dataset is not None:
             caller.must_be(Role.VIEWER, dataset)
         datasets = caller.visible() if dataset is None else [dataset]
-        before = place_of(cursor, _PLACE)
-        found = self._transaction(lambda c: runs.page(c, datasets, before, limit))
+        before = place_of(cursor, RUN_PLACE)
+        found = self._transaction(lambda c: runs.page(c, datasets, before, limit, status))
         last = found[-1] if len(found) == limit else None
         return Page(
             items=[
-                RunView(
+                ListedRunView(
                     id=one.id,
                     dataset=one.dataset,
                     recipe=recipe_name(one.recipe),
                     seed=one.seed,
                     status=one.status,
                     created_at=one.created_at,
+                    owner=one.owner,
+                    rounds=course.rounds_of(one.recipe, one.pool),
+                    rounds_done=one.rounds_done,
+                    dice=one.dice,
                 )
                 for one in found
             ],

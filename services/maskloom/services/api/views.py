@@ -208,6 +208,15 @@ class StartedRun(RunView):
     new: bool = Field(description="False where that run was there already, and goes on.")
 
 
+class ListedRunView(RunView):
+    """A run in the list of all. `owner` is who queued it last; `dice` has value, low and high, on the test split."""
+
+    owner: str | None = Field(examples=["lea"])
+    rounds: int
+    rounds_done: int
+    dice: dict[str, float] | None = Field(examples=[{"value": 0.78, "low": 0.71, "high": 0.83}])
+
+
 class RunRecord(TypedDict):
     """Everything that is known of a run."""
 

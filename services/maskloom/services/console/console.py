@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+from functools import cache
 from importlib.resources import files
 from mimetypes import guess_type
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from maskloom.platform.bootstrap import Platform
 from maskloom.services.api.views import Problem
 from maskloom.services.console.account_pages import AccountPages
 from maskloom.services.console.audit_pages import AuditPages
+from maskloom.services.console.compare_pages import ComparePages
 from maskloom.services.console.dataset_pages import DatasetPages
 from maskloom.services.console.model_pages import ModelPages
 from maskloom.services.console.new_run_page import NewRunPage
@@ -23,16 +26,21 @@ from maskloom.services.console.run_pages import RunPages
 from maskloom.services.console.transfer_pages import TransferPages
 
 _FILES = {
-    # Nothing is loaded from elsewhere: this package has carried the script to us.
+    # Nothing is loaded from elsewhere: these packages have carried the scripts to us.
     "htmx.js": files("django_htmx") / "static" / "django_htmx" / "htmx-2.min.js",
+    "plotly.js": files("plotly") / "package_data" / "plotly.min.js",
     **{file.name: file for file in (files("maskloom.services.console") / "static").iterdir()},
 }
 _FRESH = {"Cache-Control": "public, max-age=300"}
+_KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}
+"""Of files whose address names their version."""
+_WORTH_PACKING = 100_000
 
 
 _PARTS = (
     NewRunPage,  # before the others: its page is at the address of a run called "new"
     RunPages,
+    ComparePages,
     DatasetPages,
     TransferPages,
     ReviewPages,
@@ -79,8 +87,18 @@ class Console:
         page.status_code = problem.status
         return page
 
-    def file(self, name: str) -> Response:
+    def file(self, name: str, request: Request) -> Response:
         """A script, a style or a picture that pages have."""
         if name not in _FILES:
             raise HTTPException(404, "there is no such file")
-        return Response(_FILES[name].read_bytes(), headers=_FRESH, media_type=guess_type(name)[0])
+        content, headers = _FILES[name].read_bytes(), dict(_KEPT if request.url.query else _FRESH)
+        if len(content) > _WORTH_PACKING:
+            headers["Vary"] = "Accept-Encoding"
+            if "gzip" in request.headers.get("accept-encoding", ""):
+                content, headers["Content-Encoding"] = _packed(name), "gzip"
+        return Response(content, headers=headers, media_type=guess_type(name)[0])
+
+
+@cache
+def _packed(name: str) -> bytes:
+    return gzip.compress(_FILES[name].read_bytes())

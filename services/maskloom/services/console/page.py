@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
@@ -66,6 +67,7 @@ class Pages:
             "recipe": recipe_name,
             "host": host_of,
         }
+        self._templates.globals["plotly_version"] = version("plotly")
 
     def show(
         self, name: str, request: Request | None = None, visitor: Caller | None = None, **content: Any

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0005"
+down_revision = "0009"
 
 # Of several that one transaction changes, always in the same order: so nobody waits in a circle.
 COUNT_SLICES = """
