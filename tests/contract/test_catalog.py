@@ -61,6 +61,11 @@ insert into audit (number, at, who, via, address, action, target, detail, previo
 """
 """And for the facts of the fourth."""
 
+JOB_ROWS = """
+insert into accounts (name, admin) values ('ada', true);
+insert into jobs (id, kind, dataset, run, owner, wanted) values ('j', 'upload', 'd', null, 'ada', '{}');
+insert into job_events (job, kind, detail) values ('j', 'queued', '{}');
+"""
 REGISTRY_ROWS = """
 insert into models (dataset, name, run, checkpoint, who) values ('d', 'first', 'r', 'net', 'lea');
 insert into model_stages (dataset, number, model, stage, who) values ('d', 1, 'first', 'champion', 'lea');
@@ -161,7 +166,9 @@ def test_processes_that_migrate_at_once_do_not_disturb_each_other(catalog_url: s
 )
 def test_facts_are_never_changed(change: str, database: Database) -> None:
     database.transaction(
-        lambda connection: connection.execute(text(ROWS + REVIEW_ROWS + AUDIT_ROWS + REGISTRY_ROWS))
+        lambda connection: connection.execute(
+            text(ROWS + REVIEW_ROWS + AUDIT_ROWS + JOB_ROWS + REGISTRY_ROWS)
+        )
     )
     before = database.transaction(contents)
     for table in FACT_TABLES:
