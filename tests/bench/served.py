@@ -83,7 +83,7 @@ def sign_in(platform: Platform, count: int) -> list[str]:
             accounts.add(connection, name)
             for dataset in names:
                 accounts.grant(connection, name, dataset, Role.VIEWER)
-            credentials.add_session(connection, passwords.digest_of(secret), name, _LIFETIME)
+            credentials.add_session(connection, passwords.digest_of(secret), name, _LIFETIME, "127.0.0.1")
 
     platform.database.transaction(add)
     return [f"maskloom_session={secret}" for secret in secrets]

@@ -57,7 +57,9 @@ def commands(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathF
         populate(painted.platform)
         with serving(painted.platform) as url:
             digests = list(painted.truth)
-            service = Service(platform=painted.platform, url=url, run=painted.run, digests=digests, label="")
+            service = Service(
+                platform=painted.platform, url=url, run=painted.run, digests=digests, label="", truth={}
+            )
             token = service.as_(ADMIN).ask("POST", "/tokens", {"label": "cli", "role": "admin"}).json["text"]
             yield Commands(service=service, token=token, home=tmp_path_factory.mktemp("home"))
 

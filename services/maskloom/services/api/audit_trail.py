@@ -27,7 +27,17 @@ _NOTED = re.compile(r"^(([1-9][0-9]{0,17}):([0-9a-f]{64}))?$")
 Before = Annotated[
     int | None, Query(ge=1, lt=2**63, description="`next` of the answer before.", examples=[101])
 ]
-_Text = Annotated[str | None, Query(max_length=200)]
+Who = Annotated[str | None, Query(max_length=200, description="The account that did it.", examples=["ada"])]
+Dataset = Annotated[
+    str | None, Query(max_length=200, description="The data set that it was done to.", examples=["covid"])
+]
+Since = Annotated[
+    AwareDatetime | None,
+    Query(description="Entries of this time or later.", examples=["2026-11-01T00:00:00Z"]),
+]
+Until = Annotated[
+    AwareDatetime | None, Query(description="Entries before this time.", examples=["2026-12-01T00:00:00Z"])
+]
 _PORTION = 1000
 _TABLE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {}}, "description": "A line for each entry, oldest first"}
@@ -35,14 +45,14 @@ _TABLE: dict[int | str, dict[str, Any]] = {
 
 
 def sought(
-    who: _Text = None,
+    who: Who = None,
     action: Annotated[
         str | None,
-        Query(max_length=200, description="`run.started`, or `run` for all of that kind."),
+        Query(max_length=200, description="`run.started`, or `run` for all of that kind.", examples=["run"]),
     ] = None,
-    dataset: _Text = None,
-    since: AwareDatetime | None = None,
-    until: Annotated[AwareDatetime | None, Query(description="Entries before this time.")] = None,
+    dataset: Dataset = None,
+    since: Since = None,
+    until: Until = None,
 ) -> Sought:
     """Which entries a request asks for."""
     return Sought(who=who, action=action, dataset=dataset, since=since, until=until)
@@ -98,7 +108,7 @@ class AuditTrail:
         return self._transaction(lambda c: verified(c, head))
 
     def table(self, caller: Signed, wanted: Wanted) -> StreamingResponse:
-        """What was done as CSV, oldest first; that it was taken out is the last entry that it can have."""
+        """What was done, as CSV, oldest first. That it was taken out is the last entry that it can have."""
         caller.must_be_admin()
         asked = {name: str(value) for name, value in asdict(wanted).items() if value is not None}
         last = self._transaction(lambda c: _note(c, caller, asked))

@@ -15,10 +15,11 @@ from maskloom.platform.run_facts import Run
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
 from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
+from maskloom.services.api.problems import refusals
 from maskloom.services.api.runs import run_seen
 
 PLACE: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, lt=2**30)])
-RunId = Annotated[str, Query(max_length=64, examples=["3f9c2a71b0de"])]
+RunId = Annotated[str, Query(max_length=64, description="A run's whole id.", examples=["3f9c2a71b0de"])]
 
 
 class DrawnView(BaseModel):
@@ -57,14 +58,14 @@ class Comparisons:
         self._comparer = Comparer(platform)
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/comparisons", tags=["watching"])
-        router.add_api_route("", self.compare, methods=["GET"])
+        router = APIRouter(prefix="/comparisons", tags=["comparisons"], responses=refusals(404))
+        router.add_api_route("", self.compare, methods=["GET"], name="compare")
         return router
 
     def compare(
         self, a: RunId, b: RunId, caller: Signed, cursor: Cursor = "", limit: Limit = 50
     ) -> DifferencesView:
-        """Where the masks of two runs on one data set differ most: of those slices that the catalog says may."""
+        """Where the masks of two runs on one data set differ most. Looked at are those slices that the catalog says may."""
         first, second = comparable(self._platform, caller, a, b)
         found, after = self._comparer.compare(first, second), place_of(cursor, PLACE) or 0
         shown = found.slices[after : after + limit]

@@ -30,15 +30,34 @@ TAGS = [
     {"name": "audit", "description": "Who did what, when, and from where: for admins."},
     {"name": "data sets", "description": "Slices, the masks that they have or had, and what was set aside."},
     {"name": "pictures", "description": "Slices and masks as PNG."},
+    {"name": "uploads", "description": "Slices and masks that are sent."},
+    {"name": "imports", "description": "Slices and masks from buckets that the administrator allowed."},
+    {"name": "exports", "description": "Slices and masks of a run, packed to be taken out."},
+    {
+        "name": "jobs",
+        "description": "Uploads, imports and exports while they are worked at, and what came of them.",
+    },
     {"name": "recipes", "description": "What can be run."},
     {"name": "runs", "description": "Runs: started, stopped, looked at and followed."},
+    {"name": "comparisons", "description": "Where the masks of two runs differ."},
+    {
+        "name": "reviews",
+        "description": "What readers are to look at, how far they are, and how well they agree.",
+    },
+    {
+        "name": "models",
+        "description": "Networks with names, and which of them is the champion of a data set.",
+    },
     {"name": "health", "description": "For who watches over this maskloom."},
 ]
 _PATH_PARTS = {
     "account": ("An account's name.", "ada"),
     "dataset": ("A data set's name.", "covid"),
     "digest": ("The whole digest of a slice.", "9f2c" * 16),
+    "job": ("A job's id.", "0123456789abcdef"),
     "label": ("The whole digest of a label.", "4b1d" * 16),
+    "model": ("A model's name.", "lung-2026-07"),
+    "review": ("A review's whole id.", "5e8a" * 16),
     "run": ("A run's whole id.", "3f9c2a71b0de"),
     "token": ("A token's id.", "0123456789abcdef"),
 }

@@ -99,8 +99,12 @@ class Exports:
     def file(
         self,
         job: str,
-        expires: Annotated[str, Query(max_length=20)] = "",
-        signature: Annotated[str, Query(max_length=100)] = "",
+        expires: Annotated[
+            str, Query(max_length=20, description="Until when, as it was signed.", examples=["1790000000"])
+        ] = "",
+        signature: Annotated[
+            str, Query(max_length=100, description="maskloom's own.", examples=["c2lnbmVk"])
+        ] = "",
     ) -> StreamingResponse:
         """An export's zip file. The address is what `download` has signed, and lets whoever has it in."""
         if not self._signing().granted(f"{_PREFIX}/{job}/file", expires, signature, time.time()):

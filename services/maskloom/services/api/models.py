@@ -98,10 +98,10 @@ class Models:
         self._platform = platform
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/datasets/{dataset}", tags=["models"], responses=refusals(403, 404))
-        router.add_api_route("/models", self.every, methods=["GET"])
+        router = APIRouter(prefix="/datasets/{dataset}", tags=["models"], responses=refusals(403, 404, 409))
+        router.add_api_route("/models", self.every, methods=["GET"], name="list")
         router.add_api_route("/models", self.register, methods=["POST"], status_code=201)
-        router.add_api_route("/models/{model}", self.one, methods=["GET"])
+        router.add_api_route("/models/{model}", self.one, methods=["GET"], name="get")
         router.add_api_route("/models/{model}/promote", self.promote, methods=["POST"])
         router.add_api_route("/models/{model}/rollback", self.rollback, methods=["POST"])
         router.add_api_route("/models/{model}/archive", self.archive, methods=["POST"])
@@ -143,7 +143,7 @@ class Models:
         caller: Signed,
         deciding: Annotated[Deciding, Body(default_factory=Deciding)],
     ) -> ModelView:
-        """Make a model the champion: because it is better by the paired bootstrap, or for the reason that you give.
+        """Make a model the champion. It is better by the paired bootstrap, or you give a reason.
 
         The champion before it is archived.
         """

@@ -15,12 +15,13 @@ from maskloom.services.access.provider import Provider, ProviderUnavailable, ref
 from maskloom.services.access.round_trip import LIFETIME_S, RoundTrip, RoundTrips
 from maskloom.services.access.throttle import Throttle
 from maskloom.services.api.gate import address_of, is_private, set_session
+from maskloom.services.api.problems import refusals
 from maskloom.services.errors import NotSignedIn
 
 _COOKIE = "maskloom_round_trip"
 _FOLDER = "/api/v1/session/oidc"
 _NAME = "by provider"
-Given = Annotated[str, Query(max_length=4000)]
+Given = Annotated[str, Query(max_length=4000, description="As the provider sends it.", examples=["Kx8f3s"])]
 
 
 class ProviderSignIn:
@@ -37,16 +38,32 @@ class ProviderSignIn:
         self._trips = RoundTrips(settings.oidc_client_secret) if settings.oidc_client_secret else None
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/session/oidc", tags=["people"])
-        router.add_api_route("", self.begin, methods=["GET"], status_code=303, response_class=HTMLResponse)
-        router.add_api_route("/callback", self.end, methods=["GET"], response_class=HTMLResponse)
+        router = APIRouter(prefix="/session/oidc", tags=["session"])
+        answers = refusals(401, 404, 429, 503)
+        router.add_api_route(
+            "",
+            self.begin,
+            methods=["GET"],
+            status_code=303,
+            response_class=HTMLResponse,
+            responses=answers,
+            name="go_to_provider",
+        )
+        router.add_api_route(
+            "/callback",
+            self.end,
+            methods=["GET"],
+            response_class=HTMLResponse,
+            responses=answers,
+            name="come_from_provider",
+        )
         return router
 
     def begin(
         self,
         request: Request,
         next_page: Annotated[
-            str, Query(alias="next", max_length=2000, description="Where to go then.")
+            str, Query(alias="next", max_length=2000, description="Where to go then.", examples=["/datasets"])
         ] = "/",
     ) -> Response:
         """Go to the provider to sign in. 404 where this maskloom has none."""

@@ -17,6 +17,7 @@ from maskloom.platform.run_facts import Run
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
 from maskloom.services.api.paging import Page
+from maskloom.services.api.problems import refusals
 from maskloom.services.api.runs import run_seen
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Readers:
         self._readings = Readings(platform)
 
     def router(self) -> APIRouter:
-        router = APIRouter(tags=["reviews"])
+        router = APIRouter(tags=["reviews"], responses=refusals(403, 404))
         router.add_api_route("/readers", self.queues, methods=["GET"])
         router.add_api_route("/runs/{run}/review", self.review, methods=["GET"])
         return router
@@ -63,10 +64,13 @@ class Readers:
         self,
         caller: Signed,
         run: Annotated[
-            str | None, Query(description="Of this run, instead of those with an open review.")
+            str | None,
+            Query(
+                description="Of this run, instead of those with an open review.", examples=["3f9c2a71b0de"]
+            ),
         ] = None,
     ) -> Page[QueueView]:
-        """What there is to read, by run and reader: every reader's where you are lead, your own where you are reader.
+        """What there is to read, by run and reader. You see every reader's where you are lead, your own where you are reader.
 
         An account reads as the reader of its name.
         """
@@ -74,7 +78,7 @@ class Readers:
         return Page(items=[QueueView.model_validate(one, from_attributes=True) for one in found])
 
     def review(self, run: str, caller: Signed) -> dict[str, Any]:
-        """How the reviews of a run stand and how well its readers agree, as `maskloom review status RUN --json` says it."""
+        """How the reviews of a run stand, and how well its readers agree."""
         found = self._readings.of_run(run_seen(self._platform, caller, run, Role.LEAD))
         summary: dict[str, Any] = TypeAdapter(type(found)).dump_python(found, mode="json")
         return summary

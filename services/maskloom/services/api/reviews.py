@@ -22,7 +22,9 @@ from maskloom.platform.facts import AnswerKind, Purpose, VerdictKind
 from maskloom.platform.review_facts import ItemState, ReviewCounts, ReviewItem
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
+from maskloom.services.api.once import Repeatable
 from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
+from maskloom.services.api.problems import refusals
 
 BY_LEAD = "a lead closed it"
 ITEM_PLACE: TypeAdapter[tuple[float, str]] = TypeAdapter(tuple[float, str])
@@ -89,9 +91,9 @@ class Reviews:
         self._transaction = platform.database.transaction
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/reviews", tags=["reviews"])
-        router.add_api_route("", self.every, methods=["GET"])
-        router.add_api_route("/{review}", self.one, methods=["GET"])
+        router = APIRouter(prefix="/reviews", tags=["reviews"], responses=refusals(403))
+        router.add_api_route("", self.every, methods=["GET"], name="list")
+        router.add_api_route("/{review}", self.one, methods=["GET"], name="get")
         router.add_api_route("/{review}/items", self.items, methods=["GET"])
         router.add_api_route("/{review}/close", self.close, methods=["POST"])
         router.add_api_route("/{review}/sync", self.sync, methods=["POST"], status_code=202)
@@ -100,9 +102,12 @@ class Reviews:
     def every(
         self,
         caller: Signed,
-        run: Annotated[str | None, Query(description="Only the reviews that this run has.")] = None,
+        run: Annotated[
+            str | None, Query(description="Only the reviews that this run has.", examples=["3f9c2a71b0de"])
+        ] = None,
         is_open: Annotated[
-            bool | None, Query(alias="open", description="Only open ones, or only closed ones.")
+            bool | None,
+            Query(alias="open", description="Only open ones, or only closed ones.", examples=[True]),
         ] = None,
         cursor: Cursor = "",
         limit: Limit = 50,
@@ -132,7 +137,7 @@ class Reviews:
         cursor: Cursor = "",
         limit: Limit = 100,
     ) -> Page[ItemView]:
-        """The slices of a review, the least certain first: all of them to leads, to a reader those that are theirs."""
+        """The slices of a review, the least certain first. Leads have all of them, readers those that are theirs."""
         found = review_seen(self._platform, caller, review, Role.READER)
         after = place_of(cursor, ITEM_PLACE)
         shown = self._transaction(
@@ -145,18 +150,19 @@ class Reviews:
             next=cursor_of(place_of_item(shown[-1])) if len(shown) == limit else "",
         )
 
-    def close(self, review: str, caller: Signed) -> ReviewView:
-        """Close a review: its run goes on with what is there, and later answers enter a later round."""
+    def close(self, review: str, caller: Signed, once: Repeatable) -> ReviewView:
+        """Close a review. Its run goes on with what is there, and later answers enter a later round."""
         found = review_seen(self._platform, caller, review, Role.LEAD)
 
-        def do(connection: Connection) -> None:
+        def do(connection: Connection) -> ReviewView:
             if reviews.close(connection, found.id, BY_LEAD):
                 audit.append(connection, _act(caller, "review.closed", found))
+            closed = review_lists.find(connection, found.id, [found.dataset])
+            return review_view(closed or found, caller)
 
-        self._transaction(do)
-        return self.one(review, caller)
+        return once.answer(ReviewView, do)
 
-    def sync(self, review: str, caller: Signed) -> ReviewView:
+    def sync(self, review: str, caller: Signed, once: Repeatable) -> ReviewView:
         """Have everything carried out to the readers of a run and back at once.
 
         Whoever attends to its reviews (`maskloom serve`, the bridge, or the run's own process) does so within seconds; they do
@@ -164,12 +170,12 @@ class Reviews:
         """
         found = review_seen(self._platform, caller, review, Role.LEAD)
 
-        def do(connection: Connection) -> None:
+        def do(connection: Connection) -> ReviewView:
             desks.request(connection, found.run)
             audit.append(connection, _act(caller, "review.synced", found))
+            return review_view(found, caller)
 
-        self._transaction(do)
-        return review_view(found, caller)
+        return once.answer(ReviewView, do)
 
 
 def _act(caller: Caller, action: str, review: ReviewCounts) -> Act:

@@ -71,7 +71,7 @@ class Uploads:
         split: Annotated[Split, Query(description="What the slices are for.")],
         content_type: Annotated[str, Header(include_in_schema=False)] = "",
     ) -> JobView:
-        """Send slices, and the masks that experts drew for those of the splits labelled and test.
+        """Send slices. Those of the splits labelled and test come with the masks that experts drew.
 
         A mask has the name of its slice. Zip files are unpacked; one that is sent as `images` may have folders `images` and
         `masks`. Nothing is taken in of a request that does not come whole.

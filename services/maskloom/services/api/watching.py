@@ -100,7 +100,7 @@ class Watching:
         """What gates of runs have seen, so that only what is new is counted."""
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/runs/{run}", tags=["watching"])
+        router = APIRouter(prefix="/runs/{run}", tags=["runs"])
         router.add_api_route("/rounds", self.rounds, methods=["GET"])
         router.add_api_route("/checkpoints", self.checkpoints, methods=["GET"])
         router.add_api_route("/evaluations", self.evaluations, methods=["GET"])
@@ -131,14 +131,16 @@ class Watching:
         caller: Signed,
         cursor: Cursor = "",
         limit: Limit = 100,
-        points: Annotated[int, Query(ge=2, le=100, description="How many of each training at most.")] = 100,
+        points: Annotated[
+            int, Query(ge=2, le=100, description="How many of each training at most.", examples=[50])
+        ] = 100,
     ) -> Page[CurveView]:
         """Loss and Dice of each training of a run, and how fast it was, in their order."""
         told, following = self._trainings(self._seen(run, caller), cursor, limit)
         return Page(items=[_curve(one, points) for one in told], next=following)
 
     def evaluations(self, run: str, caller: Signed) -> Page[EvaluationView]:
-        """How good networks of a run are on slices with expert masks, oldest first; of data sets that you see."""
+        """How good networks of a run are on slices with expert masks, oldest first. They are of data sets that you see."""
         found = self._seen(run, caller)
         facts = self._transaction(lambda c: steps.evaluations_of(c, found.id))
         return Page(
@@ -156,7 +158,7 @@ class Watching:
         )
 
     def gates(self, run: str, caller: Signed) -> GatesView:
-        """How the scores of a run's labels are spread, and which of them gates let through."""
+        """How the scores of a run's labels are spread, and what gates let through."""
         found = self._seen(run, caller)
         before = self._scores.get(run) or course.no_scores(found)
         scores = self._transaction(lambda c: before.and_later(c, found))
