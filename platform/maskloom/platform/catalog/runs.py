@@ -7,8 +7,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select, text, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row, Select, case, func, select, text, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from maskloom.platform.catalog import leases
 from maskloom.platform.catalog.schema import (
@@ -54,27 +54,18 @@ _OWNER = (
     .scalar_subquery()
     .label("owner")
 )
-_ROUNDS_DONE = (
-    select(func.count(run_steps.c.round.distinct()))
+# Rounds come one after the other: only the newest may be without its training. So no list has to read all steps of its runs.
+_NEWEST_ROUND = (
+    select(func.max(run_steps.c.round)).where(run_steps.c.run == runs.c.id).correlate(runs).scalar_subquery()
+)
+_TRAINED_IN_IT = (
+    select(run_steps.c.step)
     .join(steps, steps.c.key == run_steps.c.step)
-    .where(run_steps.c.run == runs.c.id, steps.c.kind == "train")
-    .scalar_subquery()
-    .label("rounds_done")
+    .where(run_steps.c.run == runs.c.id, run_steps.c.round == _NEWEST_ROUND, steps.c.kind == "train")
+    .correlate(runs)
+    .exists()
 )
-_TEST_DICE = (
-    select(evaluations.c.measures["estimates"]["dice"])
-    .join(run_steps, run_steps.c.step == evaluations.c.step)
-    .where(
-        run_steps.c.run == runs.c.id,
-        evaluations.c.dataset == runs.c.dataset,
-        evaluations.c.split == Split.TEST,
-    )
-    .order_by(evaluations.c.at.desc())
-    .limit(1)
-    .scalar_subquery()
-    .label("dice")
-)
-
+_ROUNDS_DONE = func.coalesce(_NEWEST_ROUND - case((_TRAINED_IN_IT, 0), else_=1), 0).label("rounds_done")
 
 _LOOKED_THROUGH = 500
 
@@ -139,7 +130,8 @@ def page(
     while True:
         rows = connection.execute(_portion(datasets, before, portion, status)).all()
         held = leases.held(connection, [lease_name(row.id) for row in rows])
-        summaries = [_summary(row, driven=lease_name(row.id) in held) for row in rows]
+        dice = _test_dice(connection, [row.id for row in rows])
+        summaries = [_summary(row, driven=lease_name(row.id) in held, dice=dice.get(row.id)) for row in rows]
         found += [one for one in summaries if status in {None, one.status}]
         if len(found) >= limit or len(rows) < portion:
             return found[:limit]
@@ -160,7 +152,6 @@ def _portion(
         newest_events.c.kind.label("event"),
         _OWNER,
         _ROUNDS_DONE,
-        _TEST_DICE,
     )
     query = query.join(dataset_versions, dataset_versions.c.digest == runs.c.pool)
     query = query.outerjoin(newest_events, newest_events.c.run == runs.c.id)
@@ -174,7 +165,20 @@ def _portion(
     return query.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(limit)
 
 
-def _summary(row: Row[Any], *, driven: bool) -> RunSummary:
+def _test_dice(connection: Connection, names: list[str]) -> dict[str, dict[str, float]]:
+    """Dice on the test split of each run's data set, where it was measured: value, low and high."""
+    query = (
+        select(run_steps.c.run, evaluations.c.measures["estimates"]["dice"].label("dice"))
+        .ext(distinct_on(run_steps.c.run))
+        .join(evaluations, evaluations.c.step == run_steps.c.step)
+        .join(runs, (runs.c.id == run_steps.c.run) & (runs.c.dataset == evaluations.c.dataset))
+        .where(run_steps.c.run.in_(names), run_steps.c.round.is_(None), evaluations.c.split == Split.TEST)
+        .order_by(run_steps.c.run, evaluations.c.at.desc())
+    )
+    return {row.run: row.dice for row in connection.execute(query)}
+
+
+def _summary(row: Row[Any], *, driven: bool, dice: dict[str, float] | None) -> RunSummary:
     return RunSummary(
         id=row.id,
         dataset=row.dataset,
@@ -185,7 +189,7 @@ def _summary(row: Row[Any], *, driven: bool) -> RunSummary:
         created_at=row.at,
         owner=row.owner,
         rounds_done=row.rounds_done,
-        dice=row.dice,
+        dice=dice,
     )
 
 

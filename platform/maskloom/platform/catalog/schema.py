@@ -236,6 +236,7 @@ run_steps = Table(
     Column("seconds", Double, nullable=False),
     at(),
     Index("ix_run_steps_step", "step"),
+    Index("ix_run_steps_round", "run", "round"),
 )
 
 run_events = Table(

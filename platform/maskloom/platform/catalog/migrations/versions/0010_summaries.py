@@ -73,6 +73,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_runs_newest", "runs", ["at", "id"], unique=False)
     op.create_index("ix_runs_newest_of_dataset", "runs", ["dataset", "at", "id"], unique=False)
+    op.create_index("ix_run_steps_round", "run_steps", ["run", "round"], unique=False)
     op.create_index("ix_slices_name", "slices", ["dataset", "name"], unique=False)
     op.create_index("ix_attempts_run", "attempts", ["run"], unique=False)
     op.create_index("ix_steps_kind", "steps", ["kind"], unique=False)
