@@ -64,6 +64,7 @@ def test_the_trail_is_searched(service: Service) -> None:
 
 def test_the_trail_is_taken_out_and_that_is_noted(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("maskloom.services.api.audit_trail._PORTION", 2)
+    service.as_("lea")
     answer = service.as_(ADMIN).ask("GET", "/audit.csv")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
