@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Body
+from sqlalchemy import Connection
 
 from maskloom.pipelines.registry import promoting
 from maskloom.pipelines.registry.comparing import Contender, contender, contenders
@@ -23,6 +24,7 @@ from maskloom.services.api.model_views import (
     NewModel,
     PromotionView,
 )
+from maskloom.services.api.once import Repeatable
 from maskloom.services.api.page import Page
 from maskloom.services.api.problems import refusals
 from maskloom.services.api.runs import run_seen
@@ -34,6 +36,7 @@ class Models:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._transaction = platform.database.transaction
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/datasets/{dataset}", tags=["models"], responses=refusals(403, 404, 409))
@@ -54,15 +57,15 @@ class Models:
     def one(self, dataset: str, model: str, caller: Signed) -> ModelView:
         """A model."""
         caller.must_be(Role.VIEWER, dataset)
-        return self._seen(dataset, model)
+        return self._transaction(lambda c: self._seen(c, dataset, model))
 
     def promotions(self, dataset: str, caller: Signed) -> Page[PromotionView]:
         """Every promotion, oldest first, with what it rests on."""
         caller.must_be(Role.VIEWER, dataset)
-        found = self._platform.database.transaction(lambda c: registry.promotions(c, dataset))
+        found = self._transaction(lambda c: registry.promotions(c, dataset))
         return Page(items=[_promotion(one) for one in found])
 
-    def register(self, dataset: str, wanted: NewModel, caller: Signed) -> ModelView:
+    def register(self, dataset: str, wanted: NewModel, caller: Signed, once: Repeatable) -> ModelView:
         """Give the final network of a finished run a name: it is a candidate from now on."""
         act = self._act("model.registered", dataset, wanted.name, caller)
         run = run_seen(self._platform, caller, wanted.run, Role.LEAD)
@@ -71,14 +74,19 @@ class Models:
                 f"run {run.id} is on data set {run.dataset!r}",
                 hint="A network is a model of its run's data set.",
             )
-        promoting.register(self._platform, run, wanted.name, act)
-        return self._seen(dataset, wanted.name)
+
+        def register(connection: Connection) -> ModelView:
+            promoting.register(connection, run, wanted.name, act)
+            return self._seen(connection, dataset, wanted.name)
+
+        return once.answer(ModelView, register)
 
     def promote(
         self,
         dataset: str,
         model: str,
         caller: Signed,
+        once: Repeatable,
         deciding: Annotated[Deciding, Body(default_factory=Deciding)],
     ) -> ModelView:
         """Make a model the champion. It is better by the paired bootstrap, or you give a reason.
@@ -86,34 +94,47 @@ class Models:
         The champion before it is archived.
         """
         act = self._act("model.promoted", dataset, model, caller)
-        return self._seen(
-            dataset, promoting.promote(self._platform, dataset, model, act, deciding.reason).name
-        )
+
+        def promote(connection: Connection) -> ModelView:
+            objects = self._platform.objects
+            now = promoting.promote(connection, objects, dataset, model, act, deciding.reason)
+            return self._seen(connection, dataset, now.name)
+
+        return once.answer(ModelView, promote)
 
     def rollback(
         self,
         dataset: str,
         model: str,
         caller: Signed,
+        once: Repeatable,
         deciding: Annotated[Deciding, Body(default_factory=Deciding)],
     ) -> ModelView:
         """Give a champion up for the one before it, which is answered with."""
         act = self._act("model.rolled_back", dataset, model, caller)
-        return self._seen(
-            dataset, promoting.rollback(self._platform, dataset, model, act, deciding.reason).name
-        )
 
-    def archive(self, dataset: str, model: str, caller: Signed) -> ModelView:
+        def roll_back(connection: Connection) -> ModelView:
+            now = promoting.rollback(connection, dataset, model, act, deciding.reason)
+            return self._seen(connection, dataset, now.name)
+
+        return once.answer(ModelView, roll_back)
+
+    def archive(self, dataset: str, model: str, caller: Signed, once: Repeatable) -> ModelView:
         """Put a model aside that is not the champion. To register it again makes it a candidate again."""
         act = self._act("model.archived", dataset, model, caller)
-        return self._seen(dataset, promoting.archive(self._platform, dataset, model, act).name)
+
+        def archive(connection: Connection) -> ModelView:
+            promoting.archive(connection, dataset, model, act)
+            return self._seen(connection, dataset, model)
+
+        return once.answer(ModelView, archive)
 
     def _act(self, action: str, dataset: str, model: str, caller: Caller) -> Act:
         caller.must_be(Role.LEAD, dataset)
         return caller.act(action, model, dataset=dataset)
 
-    def _seen(self, dataset: str, model: str) -> ModelView:
-        return _view(contender(self._platform, dataset, model))
+    def _seen(self, connection: Connection, dataset: str, model: str) -> ModelView:
+        return _view(contender(connection, self._platform.objects, dataset, model))
 
 
 def _view(one: Contender) -> ModelView:

@@ -57,7 +57,8 @@ def register(
 
     with open_platform() as platform:
         one = drive.find(platform, run)
-        model = promoting.register(platform, one, name, _act("model.registered", one.dataset, name))
+        act = _act("model.registered", one.dataset, name)
+        model = platform.database.transaction(lambda c: promoting.register(c, one, name, act))
     people().print(f"{model.name} is a {model.stage} of {model.dataset}: the network of run {model.run}")
 
 
@@ -80,7 +81,9 @@ def promote(
 
     with open_platform() as platform:
         act = _act("model.promoted", dataset, name)
-        model = promoting.promote(platform, dataset, name, act, override)
+        model = platform.database.transaction(
+            lambda c: promoting.promote(c, platform.objects, dataset, name, act, override)
+        )
     people().print(f"{model.name} is the champion of {dataset}")
 
 
@@ -97,9 +100,10 @@ def rollback(*, dataset: Dataset, reason: Reason = None) -> None:
             raise NothingToDo(
                 f"data set {dataset!r} has no champion", hint="`maskloom models` lists what there is."
             )
-        act = _act("model.rolled_back", dataset, now.name)
-        model = promoting.rollback(platform, dataset, now.name, act, reason)
-    people().print(f"{model.name} is the champion of {dataset} again, in place of {now.name}")
+        given_up = now.name
+        act = _act("model.rolled_back", dataset, given_up)
+        model = platform.database.transaction(lambda c: promoting.rollback(c, dataset, given_up, act, reason))
+    people().print(f"{model.name} is the champion of {dataset} again, in place of {given_up}")
 
 
 def archive(name: Name, *, dataset: Dataset) -> None:
@@ -109,7 +113,8 @@ def archive(name: Name, *, dataset: Dataset) -> None:
     from maskloom.services.cli.output import people
 
     with open_platform() as platform:
-        model = promoting.archive(platform, dataset, name, _act("model.archived", dataset, name))
+        act = _act("model.archived", dataset, name)
+        model = platform.database.transaction(lambda c: promoting.archive(c, dataset, name, act))
     people().print(f"{model.name} is {model.stage}")
 
 
