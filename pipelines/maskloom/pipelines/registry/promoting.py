@@ -1,8 +1,7 @@
 """Give networks names, and make one of them the champion of its data set, each with its line in the audit trail.
 
-A network becomes the champion because it was measured to be better, or because somebody decided it and said why. What is
-decided here is decided in the caller's transaction, under the lock of the data set's models, and on the champion that the evidence
-is about.
+A network becomes the champion because it was measured to be better, or because somebody decided it and said why. It is decided
+in the caller's transaction, under the lock of the data set's models, and on the champion that the evidence is about.
 """
 
 from __future__ import annotations
