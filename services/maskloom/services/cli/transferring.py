@@ -32,10 +32,11 @@ def export_there(client: Client, run: str, out: Path, form: ExportFormat, consol
         client.exports.download(job.id, packed)
         _unpack(packed, folder)
         packed.unlink()
+    by_kind = job.outcome["by_kind"]
     return ExportSummary(
         folder=out,
         slices=job.outcome["slices"],
-        by_kind={LabelKind(kind): number for kind, number in job.outcome["by_kind"].items()},
+        by_kind={kind: by_kind[kind] for kind in LabelKind if kind in by_kind},
         empty=job.outcome["empty"],
         network=job.outcome["network"],
         replaced=replaced,

@@ -18,8 +18,8 @@ from maskloom.services.client.transport import Transport, check
 from maskloom.services.errors import ServiceUnavailable
 
 _AT_ONCE = 1 << 20
-_CANNOT_STAND = {'"': "%22", "\\": "%5C", "\r": "%0D", "\n": "%0A"}
-"""Characters that a name cannot have in the head of a part, as browsers write them."""
+_IN_QUOTES = {'"': '\\"', "\\": "\\\\", "\r": "%0D", "\n": "%0A"}
+"""How characters of a name are written in the head of a part that cannot stand there as they are."""
 
 
 def download(
@@ -104,7 +104,7 @@ def _part(boundary: str, field: str, name: str, path: Path) -> _Part:
         raise _unreadable(path, error.strerror or "it is gone") from error
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device would wait for ever
         raise _unreadable(path, "it is a pipe, a socket or a device")
-    plain = "".join(_CANNOT_STAND.get(letter, letter) for letter in name)
+    plain = "".join(_IN_QUOTES.get(letter, letter) for letter in name)
     disposition = f'form-data; name="{field}"; filename="{plain}"'
     head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: application/octet-stream\r\n\r\n"
     return _Part(head=head.encode(errors="surrogateescape"), path=path, size=status.st_size)
