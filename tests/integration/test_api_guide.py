@@ -6,13 +6,17 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from maskloom.services.api.serving import serving
+from support.painted import painted_run
 from support.servers import PostgresServer
-from support.service import ADMIN, OPEN, Service, served
+from support.service import ADMIN, OPEN, Service, populate
+from support.transfers import at_work, slices
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "api.md"
 BLOCK = re.compile(r"```(sh|python)\n(.*?)```", re.DOTALL)
@@ -25,11 +29,19 @@ BLOCKS = [
 
 @pytest.fixture(scope="module")
 def service(postgres_server: PostgresServer) -> Iterator[Service]:
-    with served(postgres_server) as made:
-        yield made
+    """A service with a finished run, whose jobs are done."""
+    with painted_run(postgres_server) as painted:
+        populate(painted.platform)
+        with serving(painted.platform) as url, at_work(painted.platform):
+            yield Service(
+                platform=painted.platform, url=url, run=painted.run, digests=[], label="", truth=painted.truth
+            )
 
 
-def test_every_example_works(service: Service) -> None:
+def test_every_example_works(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "new-slices").mkdir()
+    for name, (image, _) in slices(2, patient=41).items():
+        (tmp_path / "new-slices" / name).write_bytes(image)
     made = service.as_(ADMIN).ask("POST", "/tokens", {"label": "guide", "role": "admin"})
     environment = os.environ | {"MASKLOOM_SERVER": service.url, "MASKLOOM_TOKEN": made.json["text"]}
     said = []
@@ -41,15 +53,24 @@ def test_every_example_works(service: Service) -> None:
         )
         program = [sys.executable, "-c"] if language == "python" else ["bash", "-e", "-o", "pipefail", "-c"]
         done = subprocess.run(
-            [*program, example], env=environment, capture_output=True, text=True, timeout=120, check=False
+            [*program, example],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, (text, done.stdout, done.stderr)
         said.append(done.stdout)
-    assert len(said) == 5
-    me, client, runs, started, events = said
+    assert len(said) == 7
+    me, client, upload, export, runs, started, events = said
     assert f'"account":"{ADMIN}"' in me
     assert OPEN in client
     assert "run queued" in client
+    assert "'added': 2" in upload
+    assert export.strip() == str(len(service.truth) - 4), "all but the test slices"
+    assert zipfile.is_zipfile(tmp_path / "export.zip")
     assert '"next":"' in runs
     assert '"status":"queued"' in started
     assert "event: run" in events

@@ -12,14 +12,13 @@ import pytest
 
 from maskloom.pipelines import drive
 from maskloom.pipelines.live import LivePredictor
-from maskloom.pipelines.registry import promoting
 from maskloom.platform.facts import Split
 from maskloom.services.bridge.brush import decode
 from support.asking import Answer, ask
 from support.bridge import Bridge, bridged
 from support.painted import DATASET
 from support.real_networks import drive_on, untrained_recipe
-from support.registry import act, registered
+from support.registry import promoted, registered
 from support.servers import PostgresServer
 
 
@@ -215,7 +214,7 @@ def test_a_bridge_that_follows_the_champion_asks_its_network(postgres_server: Po
             drive_on(bridge.platform, run, bridge.truth, {})
             name = f"seed-{seed}"
             registered(bridge.platform, run, name)
-            promoting.promote(bridge.platform, DATASET, name, act(), "to see who follows")
+            promoted(bridge.platform, name, "to see who follows")
             for asked in (bridge.run, bridge.bare):
                 (result,) = predicted(bridge, known, run=asked.id)
                 assert result["model_version"].startswith(f"{run.id}/")

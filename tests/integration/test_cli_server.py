@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from maskloom.pipelines.out_folder import files_below
 from maskloom.platform.errors import MaskloomError
 from maskloom.services.api.serving import serving
 from maskloom.services.cli.main import app
 from support.painted import painted_run
 from support.servers import PostgresServer
 from support.service import ADMIN, OPEN, Service, populate
+from support.transfers import at_work, slices
 
 CLOCK = re.compile(r"^\d\d:\d\d:\d\d", re.MULTILINE)
 RUN_ID = re.compile(r"\b[0-9a-f]{12}\b")
@@ -84,6 +86,10 @@ def refusal(result: Result) -> MaskloomError:
         "recipes --json",
         "recipes supervised",
         "recipes supervised --json",
+        "review status RUN",
+        "review status RUN --json",
+        "models",
+        "models --json",
         "pause RUN",
         "audit verify",
         "audit verify --json",
@@ -97,7 +103,7 @@ def test_a_command_prints_the_same_from_both(commands: Commands, command: str) -
     assert CLOCK.sub("NOW", there.stdout) == CLOCK.sub("NOW", here.stdout)
     assert there.stdout
     if "--json" in words and "watch" not in words:
-        assert json.loads(there.stdout)
+        json.loads(there.stdout)
 
 
 def test_the_audit_trail_as_a_table_is_the_same_from_both(commands: Commands, tmp_path: Path) -> None:
@@ -136,15 +142,100 @@ def test_a_queued_run_is_told_of_in_the_same_words(commands: Commands) -> None:
     assert "nothing changes" in lines[1][4]
 
 
+def same(text: str, folder: Path) -> str:
+    return text.replace(str(folder), "FOLDER")
+
+
+@pytest.mark.parametrize("form", ["png", "coco"])
+def test_an_export_is_the_same_from_both(commands: Commands, tmp_path: Path, form: str) -> None:
+    said = []
+    with at_work(commands.service.platform):
+        for name, command in (("here", commands.here), ("there", commands.there)):
+            words = ("export", commands.service.run.id[:8], "--format", form, "--out", str(tmp_path / name))
+            first, again = command(*words), command(*words, "--json")
+            assert (first.exit_code, again.exit_code) == (0, 0), (
+                first.output,
+                first.exception,
+                again.exception,
+            )
+            assert json.loads(again.stdout)["replaced"] is True
+            said.append((same(first.stdout, tmp_path / name), same(again.stdout, tmp_path / name)))
+    assert said[0] == said[1]
+    assert files_below(tmp_path / "there") == files_below(tmp_path / "here") != {}
+    assert {path.name for path in tmp_path.iterdir()} == {"here", "there"}
+
+
+def test_an_export_that_would_go_over_something_else_is_not_asked_for(
+    commands: Commands, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    before = commands.service.as_(ADMIN).ask("GET", f"/datasets/{OPEN}/jobs").json["items"]
+    refused = commands.there("export", commands.service.run.id, "--out", str(tmp_path))
+    assert "not empty" in refusal(refused).message
+    assert commands.service.as_(ADMIN).ask("GET", f"/datasets/{OPEN}/jobs").json["items"] == before
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_slices_are_taken_in_in_the_same_words(commands: Commands, tmp_path: Path) -> None:
+    said = []
+    with at_work(commands.service.platform):
+        for name, patient, command in (("here", 21, commands.here), ("there", 22, commands.there)):
+            for sort in ("images", "masks"):
+                (tmp_path / name / sort).mkdir(parents=True)
+            for file, (image, mask) in slices(3, patient).items():
+                (tmp_path / name / "images" / file).write_bytes(image)
+                (tmp_path / name / "masks" / file).write_bytes(mask)
+            (tmp_path / name / "images" / 'odd "näme".png').write_bytes(b"no picture")
+            words = ["ingest", str(tmp_path / name / "images"), "--dataset", OPEN, "--split", "labelled"]
+            words += ["--masks", str(tmp_path / name / "masks")]
+            first, again = command(*words), command(*words, "--strict")
+            assert (first.exit_code, again.exit_code) == (0, 1), (
+                first.output,
+                first.exception,
+                again.exception,
+            )
+            said.append((first.stdout, again.stdout))
+    assert said[0] == said[1]
+    assert "3 new slices, 3 new masks" in said[1][0]
+    assert 'odd "näme".png' in said[1][0]
+
+
+def test_what_cannot_be_sent_is_said(commands: Commands, tmp_path: Path) -> None:
+    for words in ("s3://bucket/images", "/no/such/folder", f"{tmp_path} --pattern x"):
+        refused = commands.there("ingest", *words.split(), "--dataset", OPEN, "--split", "unlabelled")
+        assert refusal(refused).exit_code == 2
+        assert refusal(refused).hint
+
+
+def test_a_model_is_named_and_promoted_in_the_same_words(commands: Commands) -> None:
+    run = commands.service.run.id
+    on = ("--dataset", OPEN)
+    said = []
+    for command in (commands.here, commands.there):
+        told = [
+            command("models", "register", run[:8], "--name", "lung"),
+            command("models", "archive", "lung", *on),
+            command("models", "register", run, "--name", "lung"),
+        ]
+        assert [one.exit_code for one in told] == [0, 0, 0], [one.exception for one in told]
+        said.append([one.stdout for one in told])
+    promoted = commands.there("models", "promote", "lung", *on, "--override", "to see")
+    assert promoted.stdout == f"lung is the champion of {OPEN}\n", promoted.exception
+    said.append([commands.here("models", "promote", "lung", *on).stdout])
+    assert said == [said[0], said[0], [promoted.stdout]]
+    for command in (commands.here, commands.there):
+        refused = refusal(command("models", "rollback", *on))
+        assert "no champion" in refused.message
+    assert commands.there("models", "--json").stdout == commands.here("models", "--json").stdout
+
+
 @pytest.mark.parametrize(
     "command",
     [
-        "ingest . --dataset d --split test",
-        "export RUN --out x",
         "report RUN --out x",
         "predict RUN . --out x",
         "evaluate RUN --dataset d",
-        "review status RUN",
+        "review pull RUN",
         "serve",
         "doctor",
         "run semi-inf-net --dataset d --detach",

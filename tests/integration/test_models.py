@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,16 @@ from maskloom.pipelines import drive
 from maskloom.pipelines.registry import promoting
 from maskloom.pipelines.registry.comparing import contender, contenders
 from maskloom.pipelines.registry.following import run_of
+from maskloom.platform.audit_facts import Act
 from maskloom.platform.bootstrap import Platform, open_platform
 from maskloom.platform.catalog import audit, registry
 from maskloom.platform.errors import NothingToDo, PromotionRefused, SettingsError, UnknownName
 from maskloom.platform.facts import Split
-from maskloom.platform.model_facts import Grounds, Stage
+from maskloom.platform.model_facts import Grounds, Model, Stage
 from maskloom.platform.run_facts import Run
 from maskloom.platform.settings import Settings
 from support.painted import DATASET, Grey, ingest_phantom
-from support.registry import act, finished_run, registered
+from support.registry import act, finished_run, promoted, registered
 
 SLICES = 8
 
@@ -39,10 +39,13 @@ class Ward:
     folder: Path
 
     def promote(self, name: str, reason: str | None = None, who: str = "lea") -> None:
-        promoting.promote(self.platform, DATASET, name, act(who=who), reason)
+        promoted(self.platform, name, reason, who)
 
     def rollback(self, name: str) -> str:
-        return promoting.rollback(self.platform, DATASET, name, act()).name
+        return self.platform.database.transaction(lambda c: promoting.rollback(c, DATASET, name, act())).name
+
+    def archive(self, name: str, act: Act) -> Model:
+        return self.platform.database.transaction(lambda c: promoting.archive(c, DATASET, name, act))
 
     @property
     def champion(self) -> str | None:
@@ -127,7 +130,9 @@ def test_networks_that_were_measured_on_other_slices_are_not_compared(ward: Ward
     with pytest.raises(PromotionRefused, match=r"not measured on the same slices \(10 and 8") as refused:
         ward.promote("newest")
     assert f"maskloom evaluate {ward.runs['good'].id} --dataset {DATASET}" in refused.value.hint
-    assert contender(ward.platform, DATASET, "newest").comparison is None
+    objects = ward.platform.objects
+    newest = ward.platform.database.transaction(lambda c: contender(c, objects, DATASET, "newest"))
+    assert newest.comparison is None
     ward.promote("best")  # both were measured on the eight
 
 
@@ -136,11 +141,10 @@ def test_a_network_that_was_never_measured_needs_a_reason(catalog_url: str, mask
         ingest_phantom(platform, maskloom_home / "labelled", Split.LABELLED, 3, 1)
         run = finished_run(platform, {}, seed=1)
         registered(platform, run, "first")
-        promote = partial(promoting.promote, platform, DATASET, "first", act())
         with pytest.raises(PromotionRefused, match="never measured") as refused:
-            promote()
+            promoted(platform, "first")
         assert f"maskloom evaluate {run.id}" in refused.value.hint
-        assert promote("there are no test slices yet").stage is Stage.CHAMPION
+        assert promoted(platform, "first", "there are no test slices yet").stage is Stage.CHAMPION
 
 
 def test_rolling_back_goes_to_the_champions_before_one_by_one(ward: Ward) -> None:
@@ -171,7 +175,7 @@ def test_of_two_promotions_at_once_one_is_told_that_things_have_changed(
 
     monkeypatch.setattr(registry, "lock", meet)
 
-    def promoted(name: str) -> str:
+    def told(name: str) -> str:
         try:
             ward.promote(name)
         except PromotionRefused as refused:
@@ -179,7 +183,7 @@ def test_of_two_promotions_at_once_one_is_told_that_things_have_changed(
         return name
 
     with ThreadPoolExecutor(2) as pool:
-        said = list(pool.map(promoted, ("good", "best")))
+        said = list(pool.map(told, ("good", "best")))
     winner = ward.champion
     assert winner in said
     assert f"the champion of data set {DATASET!r} is {winner} now" in said
@@ -191,8 +195,8 @@ def test_of_two_promotions_at_once_one_is_told_that_things_have_changed(
 def test_archiving_puts_aside_and_registering_brings_back(ward: Ward) -> None:
     ward.promote("good")
     with pytest.raises(PromotionRefused, match="good is the champion"):
-        promoting.archive(ward.platform, DATASET, "good", act())
-    assert promoting.archive(ward.platform, DATASET, "poor", act()).stage is Stage.ARCHIVED
+        ward.archive("good", act())
+    assert ward.archive("poor", act()).stage is Stage.ARCHIVED
     assert registered(ward.platform, ward.runs["poor"], "poor").stage is Stage.CANDIDATE
 
 
@@ -218,7 +222,7 @@ def test_every_change_is_in_the_audit_trail(ward: Ward) -> None:
     ward.promote("good")  # changes nothing
     ward.promote("best")
     ward.rollback("best")
-    promoting.archive(ward.platform, DATASET, "poor", act("model.archived", "lena"))
+    ward.archive("poor", act("model.archived", "lena"))
     found = ward.platform.database.transaction(lambda c: list(audit.entries(c, after=before)))
     assert [entry.act.detail for entry in found] == [
         {"grounds": "first", "before": None},

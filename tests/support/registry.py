@@ -42,4 +42,10 @@ def act(action: str = "model.changed", who: str = "lea") -> Act:
 
 
 def registered(platform: Platform, run: Run, name: str) -> Model:
-    return promoting.register(platform, run, name, act())
+    return platform.database.transaction(lambda c: promoting.register(c, run, name, act()))
+
+
+def promoted(platform: Platform, name: str, reason: str | None = None, who: str = "lea") -> Model:
+    return platform.database.transaction(
+        lambda c: promoting.promote(c, platform.objects, DATASET, name, act(who=who), reason)
+    )

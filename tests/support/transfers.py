@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import threading
 import uuid
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
 
+from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import jobs
 from maskloom.platform.imaging.formats import encode_png
 from maskloom.platform.imaging.phantom import phantom_volume
@@ -76,6 +80,25 @@ def done(service: Service, job: str) -> dict[str, Any]:
     """Do a job here and now; how it stands then."""
     worker.do(service.platform, job)
     return dict(service.as_("lea").ask("GET", f"/jobs/{job}").json)
+
+
+@contextmanager
+def at_work(platform: Platform) -> Iterator[None]:
+    """Jobs are done meanwhile, as soon as somebody asks for them."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(0.1):
+            for job in platform.database.transaction(jobs.unfinished):
+                worker.do(platform, job)
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        try:
+            yield
+        finally:
+            ended.set()
+        working.result()
 
 
 def export_job(service: Service, kind: str, detail: dict[str, Any]) -> str:

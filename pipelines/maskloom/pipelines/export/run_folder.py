@@ -98,7 +98,7 @@ def export(
         summary = ExportSummary(
             folder=out,
             slices=len(records),
-            by_kind=dict(Counter(record.kind for record in records)),
+            by_kind=_by_kind(records),
             empty=sum(record.area == 0 for record in records),
             network=network,
             replaced=replaced,
@@ -184,6 +184,11 @@ def _export_image(
     file = name.with_name(name.name + detect_format(image, "").suffixes[0])
     write_below(folder, f"images/{file}", image)
     return ExportedSlice(record=record, image=file, mask=binary(decode_grey8(mask)))
+
+
+def _by_kind(records: Sequence[MaskRecord]) -> dict[LabelKind, int]:
+    counts = Counter(record.kind for record in records)
+    return {kind: counts[kind] for kind in LabelKind if counts[kind]}
 
 
 def _manifest(connection: Connection, run: Run, summary: ExportSummary) -> dict[str, Any]:

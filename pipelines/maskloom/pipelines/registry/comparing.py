@@ -73,16 +73,11 @@ def contenders(platform: Platform, dataset: str) -> list[Contender]:
     return [_contender(platform.objects, model, champion, measured) for model in found]
 
 
-def contender(platform: Platform, dataset: str, name: str) -> Contender:
-    """The model of that name. Raises UnknownName."""
-
-    def look(connection: Connection) -> tuple[Model, Model | None, dict[str, Measurement]]:
-        model, champion = known(connection, dataset, name), registry.champion(connection, dataset)
-        names = [name, champion.name] if champion else [name]
-        return model, champion, registry.measurements(connection, dataset, names)
-
-    model, champion, measured = platform.database.transaction(look)
-    return _contender(platform.objects, model, champion, measured)
+def contender(connection: Connection, objects: ObjectStore, dataset: str, name: str) -> Contender:
+    """The model of that name; `objects` has its measures slice by slice. Raises UnknownName."""
+    model, champion = known(connection, dataset, name), registry.champion(connection, dataset)
+    names = [name, champion.name] if champion else [name]
+    return _contender(objects, model, champion, registry.measurements(connection, dataset, names))
 
 
 def known(connection: Connection, dataset: str, name: str) -> Model:

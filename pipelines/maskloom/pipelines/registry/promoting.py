@@ -1,7 +1,7 @@
 """Give networks names, and make one of them the champion of its data set, each with its line in the audit trail.
 
-A network becomes the champion because it was measured to be better, or because somebody decided it and said why. What is
-decided here is decided under the lock of the data set's models, and on the champion that the evidence is about.
+A network becomes the champion because it was measured to be better, or because somebody decided it and said why. It is decided
+in the caller's transaction, under the lock of the data set's models, and on the champion that the evidence is about.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from sqlalchemy import Connection
 
 from maskloom.pipelines.registry.comparing import Contender, champion_before, contender, known
 from maskloom.platform.audit_facts import Act
-from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import audit, registry, runs
 from maskloom.platform.errors import NothingToDo, PromotionRefused, SettingsError
 from maskloom.platform.model_facts import MODEL_NAME, Evidence, Grounds, Model, Stage
+from maskloom.platform.objects.store import ObjectStore
 from maskloom.platform.run_facts import Run
 
 
-def register(platform: Platform, run: Run, name: str, act: Act) -> Model:
+def register(connection: Connection, run: Run, name: str, act: Act) -> Model:
     """Give the final network of `run` a name in its data set: it is a candidate from now on. `act` goes into the audit trail.
 
     Raises SettingsError for what is no name, one that is taken, or a run whose network has another; NothingToDo before its end.
@@ -30,24 +30,20 @@ def register(platform: Platform, run: Run, name: str, act: Act) -> Model:
             f"{name[:64]!r} is no name for a model",
             hint="Take up to 64 letters, digits, and . _ - after the first.",
         )
-
-    def insert(connection: Connection) -> Model:
-        registry.lock(connection, run.dataset)
-        own = registry.of_run(connection, run.id)
-        if own is not None and own.name != name:
-            raise SettingsError(
-                f"the network of run {run.id} is registered as {own.name!r}", hint="It keeps that name."
-            )
-        if own is not None and own.stage is not Stage.ARCHIVED:
-            return own
-        if own is not None:
-            registry.set_stage(connection, run.dataset, name, Stage.CANDIDATE, act.who)
-        else:
-            _add(connection, run, name, act.who)
-        audit.append(connection, _told(act, run=run.id))
-        return known(connection, run.dataset, name)
-
-    return platform.database.transaction(insert)
+    registry.lock(connection, run.dataset)
+    own = registry.of_run(connection, run.id)
+    if own is not None and own.name != name:
+        raise SettingsError(
+            f"the network of run {run.id} is registered as {own.name!r}", hint="It keeps that name."
+        )
+    if own is not None and own.stage is not Stage.ARCHIVED:
+        return own
+    if own is not None:
+        registry.set_stage(connection, run.dataset, name, Stage.CANDIDATE, act.who)
+    else:
+        _add(connection, run, name, act.who)
+    audit.append(connection, _told(act, run=run.id))
+    return known(connection, run.dataset, name)
 
 
 def _add(connection: Connection, run: Run, name: str, who: str) -> None:
@@ -66,11 +62,19 @@ def _add(connection: Connection, run: Run, name: str, who: str) -> None:
     registry.add(connection, run.dataset, name, run.id, checkpoint, who)
 
 
-def promote(platform: Platform, dataset: str, name: str, act: Act, reason: str | None = None) -> Model:
+def promote(
+    connection: Connection,
+    objects: ObjectStore,
+    dataset: str,
+    name: str,
+    act: Act,
+    reason: str | None = None,
+) -> Model:
     """Make a model the champion in place of the one that is it, which is archived.
 
     Args:
-        platform: what the process works with.
+        connection: in a transaction, which it is done in.
+        objects: has the measures slice by slice.
         dataset: where it is to be the champion.
         name: the model's. Nothing changes where it is the champion already.
         act: what the audit trail keeps, with the grounds.
@@ -83,25 +87,21 @@ def promote(platform: Platform, dataset: str, name: str, act: Act, reason: str |
     """
     if reason is not None and not reason.strip():
         raise SettingsError("the reason is empty", hint="Say why this network is to be the champion.")
-    one = contender(platform, dataset, name)
+    one = contender(connection, objects, dataset, name)
     if one.model.stage is Stage.CHAMPION:
         return one.model
     if one.obstacle is not None and reason is None:
         raise PromotionRefused(one.obstacle.message, hint=one.obstacle.hint)
     evidence = _evidence(one, reason)
-
-    def change(connection: Connection) -> Model:
-        registry.lock(connection, dataset)
-        now = registry.champion(connection, dataset)
-        if now is not None and now.name == name:
-            return now
-        if (now.name if now else None) != evidence.before:
-            raise _changed(dataset, now)
-        registry.promote(connection, dataset, name, evidence, act.who)
-        audit.append(connection, _told(act, grounds=evidence.grounds, before=evidence.before))
-        return known(connection, dataset, name)
-
-    return platform.database.transaction(change)
+    registry.lock(connection, dataset)
+    now = registry.champion(connection, dataset)
+    if now is not None and now.name == name:
+        return now
+    if (now.name if now else None) != evidence.before:
+        raise _changed(dataset, now)
+    registry.promote(connection, dataset, name, evidence, act.who)
+    audit.append(connection, _told(act, grounds=evidence.grounds, before=evidence.before))
+    return known(connection, dataset, name)
 
 
 def _evidence(one: Contender, reason: str | None) -> Evidence:
@@ -116,58 +116,50 @@ def _evidence(one: Contender, reason: str | None) -> Evidence:
     )
 
 
-def rollback(platform: Platform, dataset: str, name: str, act: Act, reason: str | None = None) -> Model:
+def rollback(connection: Connection, dataset: str, name: str, act: Act, reason: str | None = None) -> Model:
     """Give the champion `name` up for the one before it, which is returned. Nothing changes where that has happened already.
 
     Raises UnknownName where there is no such model, PromotionRefused where it is not the champion or there was none before it.
     """
-
-    def change(connection: Connection) -> Model:
-        registry.lock(connection, dataset)
-        now = registry.champion(connection, known(connection, dataset, name).dataset)
-        promotions = registry.promotions(connection, dataset)
-        if now is None or not promotions:
-            raise _changed(dataset, now)
-        newest = promotions[-1].evidence
-        if newest.grounds is Grounds.ROLLBACK and newest.before == name:
-            return now
-        if now.name != name:
-            raise _changed(dataset, now)
-        before = champion_before(promotions)
-        if before is None:
-            raise PromotionRefused(
-                f"there was no champion of data set {dataset!r} before {name}",
-                hint="Promote another model instead.",
-            )
-        evidence = Evidence(grounds=Grounds.ROLLBACK, before=name, reason=reason)
-        registry.promote(connection, dataset, before, evidence, act.who)
-        audit.append(connection, _told(act, to=before))
-        return known(connection, dataset, before)
-
-    return platform.database.transaction(change)
+    registry.lock(connection, dataset)
+    now = registry.champion(connection, known(connection, dataset, name).dataset)
+    promotions = registry.promotions(connection, dataset)
+    if now is None or not promotions:
+        raise _changed(dataset, now)
+    newest = promotions[-1].evidence
+    if newest.grounds is Grounds.ROLLBACK and newest.before == name:
+        return now
+    if now.name != name:
+        raise _changed(dataset, now)
+    before = champion_before(promotions)
+    if before is None:
+        raise PromotionRefused(
+            f"there was no champion of data set {dataset!r} before {name}",
+            hint="Promote another model instead.",
+        )
+    evidence = Evidence(grounds=Grounds.ROLLBACK, before=name, reason=reason)
+    registry.promote(connection, dataset, before, evidence, act.who)
+    audit.append(connection, _told(act, to=before))
+    return known(connection, dataset, before)
 
 
-def archive(platform: Platform, dataset: str, name: str, act: Act) -> Model:
+def archive(connection: Connection, dataset: str, name: str, act: Act) -> Model:
     """Put a model aside. Nothing changes where it is archived already; `register` makes it a candidate again.
 
     Raises UnknownName where there is no such model, PromotionRefused for the champion.
     """
-
-    def change(connection: Connection) -> Model:
-        registry.lock(connection, dataset)
-        model = known(connection, dataset, name)
-        if model.stage is Stage.ARCHIVED:
-            return model
-        if model.stage is Stage.CHAMPION:
-            raise PromotionRefused(
-                f"{name} is the champion of data set {dataset!r}",
-                hint="Promote another model, or roll back to the one before.",
-            )
-        registry.set_stage(connection, dataset, name, Stage.ARCHIVED, act.who)
-        audit.append(connection, act)
-        return known(connection, dataset, name)
-
-    return platform.database.transaction(change)
+    registry.lock(connection, dataset)
+    model = known(connection, dataset, name)
+    if model.stage is Stage.ARCHIVED:
+        return model
+    if model.stage is Stage.CHAMPION:
+        raise PromotionRefused(
+            f"{name} is the champion of data set {dataset!r}",
+            hint="Promote another model, or roll back to the one before.",
+        )
+    registry.set_stage(connection, dataset, name, Stage.ARCHIVED, act.who)
+    audit.append(connection, act)
+    return known(connection, dataset, name)
 
 
 def _changed(dataset: str, now: Model | None) -> PromotionRefused:

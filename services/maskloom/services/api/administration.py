@@ -10,7 +10,7 @@ from maskloom.platform.catalog import accounts as queries
 from maskloom.services.access import accounts
 from maskloom.services.api.gate import Signed
 from maskloom.services.api.once import Repeatable
-from maskloom.services.api.paging import Page
+from maskloom.services.api.page import Page
 from maskloom.services.api.problems import refusals
 from maskloom.services.api.views import AccountState, Grant, Link, NewAccount
 

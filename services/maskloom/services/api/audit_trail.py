@@ -18,7 +18,8 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import audit
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
-from maskloom.services.api.paging import Limit, Page
+from maskloom.services.api.page import Page
+from maskloom.services.api.paging import Limit
 from maskloom.services.api.problems import refusals
 from maskloom.services.api.views import Verification
 from maskloom.services.audit_table import HEADER, line_of

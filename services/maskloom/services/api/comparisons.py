@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from maskloom.pipelines.differences import Comparer
 from maskloom.platform.account_facts import Role
@@ -13,41 +13,14 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.errors import SettingsError
 from maskloom.platform.run_facts import Run
 from maskloom.services.access.caller import Caller
+from maskloom.services.api.course_views import DifferencesView, DifferenceView
 from maskloom.services.api.gate import Signed
-from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
+from maskloom.services.api.paging import Cursor, Limit, cursor_of, place_of
 from maskloom.services.api.problems import refusals
 from maskloom.services.api.runs import run_seen
 
 PLACE: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, lt=2**30)])
 RunId = Annotated[str, Query(max_length=64, description="A run's whole id.", examples=["3f9c2a71b0de"])]
-
-
-class DrawnView(BaseModel):
-    """A run's mask of a slice."""
-
-    label: str
-    area: float
-    uncertainty: float
-
-
-class DifferenceView(BaseModel):
-    """A slice that the two runs have labelled otherwise; `difference` is 1 - Dice of their masks."""
-
-    slice: str
-    name: str
-    volume: str
-    position: int
-    a: DrawnView
-    b: DrawnView
-    difference: float = Field(examples=[0.42])
-
-
-class DifferencesView(Page[DifferenceView]):
-    """The most different slices first. Of `common` slices `differing` have other masks; `compared` were read pixel by pixel."""
-
-    common: int
-    differing: int
-    compared: int
 
 
 class Comparisons:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse, StreamingResponse
-from pydantic import BaseModel
 
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
@@ -18,11 +16,12 @@ from maskloom.platform.errors import NothingToDo
 from maskloom.platform.job_facts import JobKind, JobState, JobStatus
 from maskloom.services.access.signing import SignedPaths
 from maskloom.services.api.gate import Signed
-from maskloom.services.api.jobs import JobView, ask_for, job_seen, new_job, view
+from maskloom.services.api.jobs import ask_for, job_seen, new_job, view
 from maskloom.services.api.once import Repeatable
-from maskloom.services.api.paging import Page
+from maskloom.services.api.page import Page
 from maskloom.services.api.problems import refusals
 from maskloom.services.api.runs import run_seen
+from maskloom.services.api.transfer_views import JobView, NewExport
 from maskloom.services.errors import NotAllowed
 from maskloom.services.jobs.outgoing import MEDIA_TYPE, name_of
 
@@ -30,19 +29,6 @@ _PREFIX = "/api/v1/exports"
 _NEWEST = 50
 _FILE: dict[int | str, dict[str, Any]] = {200: {"content": {MEDIA_TYPE: {}}, "description": "The zip file"}}
 _ELSEWHERE: dict[int | str, dict[str, Any]] = {303: {"description": "Where the zip file is, for minutes"}}
-
-
-class ExportFormat(StrEnum):
-    """What the packed folder is like."""
-
-    PNG = "png"
-    COCO = "coco"
-
-
-class NewExport(BaseModel):
-    """How the slices and masks of a run are to be taken out."""
-
-    format: ExportFormat
 
 
 class Exports:

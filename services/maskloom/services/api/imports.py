@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
 
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.errors import UnknownName
-from maskloom.platform.facts import Split
 from maskloom.platform.job_facts import JobKind
 from maskloom.platform.objects.sources import folder_below
 from maskloom.services.api.gate import Signed
-from maskloom.services.api.jobs import JobView, ask_for, new_job
+from maskloom.services.api.jobs import ask_for, new_job
 from maskloom.services.api.once import Repeatable
-from maskloom.services.api.paging import Page
+from maskloom.services.api.page import Page
 from maskloom.services.api.problems import refusals
+from maskloom.services.api.transfer_views import JobView, NewImport, SourceView
 from maskloom.services.api.uploads import check_masks
-
-
-class SourceView(BaseModel):
-    """A place to import from."""
-
-    label: str = Field(examples=["radiology"])
-
-
-class NewImport(BaseModel):
-    """What to import: all slices in `folder` of a source, and their masks in the folder `masks` of the same source."""
-
-    source: str = Field(max_length=64, examples=["radiology"])
-    folder: str = Field("", max_length=500, examples=["2026/labelled/images"])
-    masks: str | None = Field(None, max_length=500, examples=["2026/labelled/masks"])
-    split: Split
 
 
 class Imports:

@@ -7,43 +7,23 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import audit, jobs
 from maskloom.platform.errors import NothingToDo, UnknownName
-from maskloom.platform.job_facts import Job, JobKind, JobState, JobStatus
+from maskloom.platform.job_facts import Job, JobKind, JobState
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
 from maskloom.services.api.once import Repeatable
-from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
+from maskloom.services.api.page import Page
+from maskloom.services.api.paging import Cursor, Limit, cursor_of, place_of
 from maskloom.services.api.problems import refusals
+from maskloom.services.api.transfer_views import JobView
 
 PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[datetime, str])
-
-
-class JobView(BaseModel):
-    """A job. It is done by a scheduler; ask for it again to see how it goes."""
-
-    id: str = Field(examples=["5d1f09c2a7e34b86"])
-    kind: JobKind
-    dataset: str
-    run: str | None
-    owner: str = Field(description="Who asked for it.")
-    wanted: dict[str, Any] = Field(examples=[{"format": "png"}])
-    status: JobStatus
-    done: int
-    total: int = Field(description="Of how many slices; 0 where that is not known.")
-    asked_at: datetime
-    changed_at: datetime
-    outcome: dict[str, Any] = Field(
-        description="What came of it, once it is done: how many slices, and what was set aside and why.",
-        examples=[{"added": 118, "known": 0, "masks_added": 118, "set_aside": 2}],
-    )
-    error: str
-    hint: str
 
 
 class Jobs:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Body
-from pydantic import BaseModel, Field
+from sqlalchemy import Connection
 
 from maskloom.pipelines.registry import promoting
 from maskloom.pipelines.registry.comparing import Contender, contender, contenders
@@ -15,80 +14,21 @@ from maskloom.platform.audit_facts import Act
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import registry
 from maskloom.platform.errors import SettingsError
-from maskloom.platform.model_facts import Grounds, Promotion, Stage
+from maskloom.platform.model_facts import Promotion
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
-from maskloom.services.api.paging import Page
+from maskloom.services.api.model_views import (
+    Deciding,
+    DifferenceView,
+    ModelView,
+    NewModel,
+    PromotionView,
+)
+from maskloom.services.api.once import Repeatable
+from maskloom.services.api.page import Page
 from maskloom.services.api.problems import refusals
 from maskloom.services.api.runs import run_seen
 from maskloom.services.model_records import model_record
-
-_MOST_REASON = 2000
-
-
-class NewModel(BaseModel):
-    """Which run's final network is to have which name."""
-
-    run: str = Field(examples=["3f9c2a71b0de"])
-    name: str = Field(examples=["lung-2026-07"])
-
-
-class Deciding(BaseModel):
-    """Why. To promote a network that has not been shown to be better, it takes a reason."""
-
-    reason: str | None = Field(None, max_length=_MOST_REASON, examples=["The new scanner: see protocol 12."])
-
-
-class FigureView(BaseModel):
-    """A figure and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class DifferenceView(FigureView):
-    """By how much the network exceeds the champion. `p`: two-sided, by the paired bootstrap."""
-
-    p: float
-
-
-class ModelView(BaseModel):
-    """A model, and how it did on the test split beside the champion."""
-
-    name: str
-    dataset: str
-    stage: Stage
-    run: str
-    checkpoint: str = Field(description="The network's sha256.")
-    registered_by: str
-    registered_at: datetime
-    slices: int | None = Field(
-        description="How many test slices it was measured on; null where it never was."
-    )
-    measures: dict[str, FigureView]
-    champion: str | None = Field(description="With whose measures its own are compared.")
-    differences: dict[str, DifferenceView] | None = Field(
-        description="To the champion, on the same slices; null where the two cannot be compared."
-    )
-    obstacle: str | None = Field(description="Why it takes a reason to promote it; null where it takes none.")
-    hint: str = Field(description="What to do about that.")
-
-
-class PromotionView(BaseModel):
-    """When a model became the champion, and what that rests on."""
-
-    number: int
-    model: str
-    before: str | None = Field(description="The champion that it took the place of.")
-    grounds: Grounds
-    reason: str | None
-    evaluation: str | None = Field(description="The step that measured it.")
-    evaluation_before: str | None = Field(description="The step that measured the champion before it.")
-    slices: int | None = Field(description="How many test slices both were measured on.")
-    differences: dict[str, DifferenceView] | None
-    who: str
-    at: datetime
 
 
 class Models:
@@ -96,6 +36,7 @@ class Models:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._transaction = platform.database.transaction
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/datasets/{dataset}", tags=["models"], responses=refusals(403, 404, 409))
@@ -116,15 +57,15 @@ class Models:
     def one(self, dataset: str, model: str, caller: Signed) -> ModelView:
         """A model."""
         caller.must_be(Role.VIEWER, dataset)
-        return self._seen(dataset, model)
+        return self._transaction(lambda c: self._seen(c, dataset, model))
 
     def promotions(self, dataset: str, caller: Signed) -> Page[PromotionView]:
         """Every promotion, oldest first, with what it rests on."""
         caller.must_be(Role.VIEWER, dataset)
-        found = self._platform.database.transaction(lambda c: registry.promotions(c, dataset))
+        found = self._transaction(lambda c: registry.promotions(c, dataset))
         return Page(items=[_promotion(one) for one in found])
 
-    def register(self, dataset: str, wanted: NewModel, caller: Signed) -> ModelView:
+    def register(self, dataset: str, wanted: NewModel, caller: Signed, once: Repeatable) -> ModelView:
         """Give the final network of a finished run a name: it is a candidate from now on."""
         act = self._act("model.registered", dataset, wanted.name, caller)
         run = run_seen(self._platform, caller, wanted.run, Role.LEAD)
@@ -133,14 +74,19 @@ class Models:
                 f"run {run.id} is on data set {run.dataset!r}",
                 hint="A network is a model of its run's data set.",
             )
-        promoting.register(self._platform, run, wanted.name, act)
-        return self._seen(dataset, wanted.name)
+
+        def register(connection: Connection) -> ModelView:
+            promoting.register(connection, run, wanted.name, act)
+            return self._seen(connection, dataset, wanted.name)
+
+        return once.answer(ModelView, register)
 
     def promote(
         self,
         dataset: str,
         model: str,
         caller: Signed,
+        once: Repeatable,
         deciding: Annotated[Deciding, Body(default_factory=Deciding)],
     ) -> ModelView:
         """Make a model the champion. It is better by the paired bootstrap, or you give a reason.
@@ -148,34 +94,47 @@ class Models:
         The champion before it is archived.
         """
         act = self._act("model.promoted", dataset, model, caller)
-        return self._seen(
-            dataset, promoting.promote(self._platform, dataset, model, act, deciding.reason).name
-        )
+
+        def promote(connection: Connection) -> ModelView:
+            objects = self._platform.objects
+            now = promoting.promote(connection, objects, dataset, model, act, deciding.reason)
+            return self._seen(connection, dataset, now.name)
+
+        return once.answer(ModelView, promote)
 
     def rollback(
         self,
         dataset: str,
         model: str,
         caller: Signed,
+        once: Repeatable,
         deciding: Annotated[Deciding, Body(default_factory=Deciding)],
     ) -> ModelView:
         """Give a champion up for the one before it, which is answered with."""
         act = self._act("model.rolled_back", dataset, model, caller)
-        return self._seen(
-            dataset, promoting.rollback(self._platform, dataset, model, act, deciding.reason).name
-        )
 
-    def archive(self, dataset: str, model: str, caller: Signed) -> ModelView:
+        def roll_back(connection: Connection) -> ModelView:
+            now = promoting.rollback(connection, dataset, model, act, deciding.reason)
+            return self._seen(connection, dataset, now.name)
+
+        return once.answer(ModelView, roll_back)
+
+    def archive(self, dataset: str, model: str, caller: Signed, once: Repeatable) -> ModelView:
         """Put a model aside that is not the champion. To register it again makes it a candidate again."""
         act = self._act("model.archived", dataset, model, caller)
-        return self._seen(dataset, promoting.archive(self._platform, dataset, model, act).name)
+
+        def archive(connection: Connection) -> ModelView:
+            promoting.archive(connection, dataset, model, act)
+            return self._seen(connection, dataset, model)
+
+        return once.answer(ModelView, archive)
 
     def _act(self, action: str, dataset: str, model: str, caller: Caller) -> Act:
         caller.must_be(Role.LEAD, dataset)
         return caller.act(action, model, dataset=dataset)
 
-    def _seen(self, dataset: str, model: str) -> ModelView:
-        return _view(contender(self._platform, dataset, model))
+    def _seen(self, connection: Connection, dataset: str, model: str) -> ModelView:
+        return _view(contender(connection, self._platform.objects, dataset, model))
 
 
 def _view(one: Contender) -> ModelView:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
 
 from maskloom.platform.account_facts import Session
 from maskloom.platform.bootstrap import Platform
@@ -11,17 +10,10 @@ from maskloom.platform.catalog import credentials
 from maskloom.services.access import passwords, signing_in
 from maskloom.services.access.throttle import Throttle
 from maskloom.services.api.gate import COOKIE, Signed, address_of
-from maskloom.services.api.paging import Page
+from maskloom.services.api.page import Page
 from maskloom.services.api.problems import refusals
-from maskloom.services.api.views import Password
+from maskloom.services.api.views import NewPassword
 from maskloom.services.errors import NotAllowed
-
-
-class NewPassword(BaseModel):
-    """A password to have in place of the old one."""
-
-    old: Password
-    new: Password
 
 
 class OwnAccount:

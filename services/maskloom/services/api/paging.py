@@ -5,27 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import Query
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from maskloom.platform.errors import SettingsError
 
-T = TypeVar("T")
 Place = TypeVar("Place")
 Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.", examples=[100])]
 Cursor = Annotated[
     str,
     Query(max_length=1000, description="`next` of the answer before; empty for the first.", examples=[""]),
 ]
-
-
-class Page(BaseModel, Generic[T]):
-    """A portion of a list. `next` is empty at its end."""
-
-    items: list[T]
-    next: Annotated[str, Field(examples=["WyJ2b2x1bWUgMSIsIDMsICI5ZjIyIl0"])] = ""
 
 
 def cursor_of(place: object) -> str:

@@ -15,7 +15,7 @@ from maskloom.services.access import signing_in, tokens
 from maskloom.services.access.throttle import Throttle
 from maskloom.services.api.gate import COOKIE, Signed, address_of, refuse_other_sites, set_session
 from maskloom.services.api.once import Repeatable
-from maskloom.services.api.paging import Page
+from maskloom.services.api.page import Page
 from maskloom.services.api.problems import refusals
 from maskloom.services.api.views import Acceptance, Credentials, MadeToken, Me, NewToken
 from maskloom.services.errors import NotSignedIn

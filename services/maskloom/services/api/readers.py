@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from maskloom.platform.account_facts import Role
@@ -16,35 +15,15 @@ from maskloom.platform.review_facts import Queue
 from maskloom.platform.run_facts import Run
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
-from maskloom.services.api.paging import Page
+from maskloom.services.api.page import Page
 from maskloom.services.api.problems import refusals
+from maskloom.services.api.review_views import QueueView
 from maskloom.services.api.runs import run_seen
 
 if TYPE_CHECKING:
     from maskloom.pipelines.review.summary import ReviewSummary
 
 _MOST_COMPARED = 100_000
-
-
-class QueueView(BaseModel):
-    """What a reader of a run has been given to read. Gold slices are among it."""
-
-    run: str = Field(examples=["3f9c2a71b0de"])
-    dataset: str
-    reader: str = Field(examples=["anna"])
-    given: int
-    accepted: int
-    corrected: int
-    rejected: int
-    left: int = Field(description="Not answered yet, in reviews that are open.")
-    to_decide: int = Field(description="Of these, slices on which others disagree.")
-    median_s: float | None = Field(description="How long a mask takes, where the tool tells.")
-    oldest_at: datetime | None = Field(description="When the first of what is left was handed out.")
-    newest_at: datetime | None = Field(description="When they answered last.")
-    place: str | None = Field(
-        description="Where they read: an address of Label Studio, or a folder.",
-        examples=["http://label-studio.example:8080/projects/7"],
-    )
 
 
 class Readers:

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from maskloom.platform.bootstrap import Platform
 from maskloom.services.api.gate import Signed
-from maskloom.services.api.paging import Page
+from maskloom.services.api.page import Page
 from maskloom.services.api.views import RecipeView
 from maskloom.services.recipe_book import every_recipe
 

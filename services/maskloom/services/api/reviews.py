@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from maskloom.platform.account_facts import Role
@@ -18,69 +18,18 @@ from maskloom.platform.audit_facts import Act
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import audit, desks, review_lists, reviews
 from maskloom.platform.errors import UnknownName
-from maskloom.platform.facts import AnswerKind, Purpose, VerdictKind
 from maskloom.platform.review_facts import ItemState, ReviewCounts, ReviewItem
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
 from maskloom.services.api.once import Repeatable
-from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
+from maskloom.services.api.page import Page
+from maskloom.services.api.paging import Cursor, Limit, cursor_of, place_of
 from maskloom.services.api.problems import refusals
+from maskloom.services.api.review_views import ItemView, ReviewView, WorkView
 
 BY_LEAD = "a lead closed it"
 ITEM_PLACE: TypeAdapter[tuple[float, str]] = TypeAdapter(tuple[float, str])
 _PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[datetime, str])
-
-
-class WorkView(BaseModel):
-    """What readers did in a review; for leads."""
-
-    assigned: int = Field(description="What all readers have to read together, gold slices included.")
-    answered: int
-    gold: int = Field(description="Slices among them that experts have drawn.")
-    median_s: float | None = Field(description="How long a mask takes, where the tool tells.")
-
-
-class ReviewView(BaseModel):
-    """A review: the masks of a round that were handed out, and what was decided on how many slices."""
-
-    id: str = Field(examples=["5d1f" * 16])
-    run: str = Field(examples=["3f9c2a71b0de"])
-    dataset: str
-    round: int | None
-    opened_at: datetime
-    closed: str | None = Field(description="Why it is closed; null while it is open.")
-    closed_at: datetime | None
-    slices: int
-    accepted: int
-    corrected: int
-    rejected: int
-    disputed: int = Field(description="Slices that wait for an adjudicator.")
-    undecided: int
-    work: WorkView | None = Field(description="Null to who is no lead of the data set.")
-
-
-class GivenView(BaseModel):
-    """What one reader made of a slice; `kind` is null while they have not answered."""
-
-    reader: str
-    purpose: Purpose
-    kind: AnswerKind | None
-    label: str | None
-    lead_time_s: float | None
-
-
-class ItemView(BaseModel):
-    """A slice of a review. `label` is shown to readers."""
-
-    slice: str = Field(examples=["9f2c" * 16])
-    name: str
-    doubt: float = Field(description="How uncertain the network was: 0 sure .. 1 unsure.")
-    label: str
-    state: ItemState
-    answers: list[GivenView] = Field(description="Only your own, where you are no lead.")
-    verdict: VerdictKind | None = Field(description="For leads.")
-    verdict_label: str | None
-    decided_by: str | None
 
 
 class Reviews:

@@ -18,7 +18,8 @@ from maskloom.platform.run_facts import Run, RunStatus, Ticket
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
 from maskloom.services.api.once import Once, Repeatable
-from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
+from maskloom.services.api.page import Page
+from maskloom.services.api.paging import Cursor, Limit, cursor_of, place_of
 from maskloom.services.api.problems import refusals
 from maskloom.services.api.views import (
     Going,

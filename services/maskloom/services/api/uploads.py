@@ -16,8 +16,9 @@ from maskloom.platform.facts import Split
 from maskloom.platform.job_facts import JobKind
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
-from maskloom.services.api.jobs import JobView, ask_for, new_job
+from maskloom.services.api.jobs import ask_for, new_job
 from maskloom.services.api.problems import refusals
+from maskloom.services.api.transfer_views import JobView
 from maskloom.services.intake import parcel
 from maskloom.services.intake.limits import Budget
 from maskloom.services.intake.multipart import Part, receive

@@ -53,6 +53,13 @@ class Acceptance(BaseModel):
     password: Password
 
 
+class NewPassword(BaseModel):
+    """A password to have in place of the old one."""
+
+    old: Password
+    new: Password
+
+
 class Me(BaseModel):
     """Who you are."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from maskloom.pipelines import course
 from maskloom.pipelines.course import GateScores, RoundCourse, Training
@@ -16,78 +15,15 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import runs, steps
 from maskloom.platform.facts import Split
 from maskloom.platform.run_facts import Run
+from maskloom.services.api.course_views import CheckpointView, CurveView, EvaluationView, GatesView, RoundView
 from maskloom.services.api.gate import Signed
-from maskloom.services.api.paging import Cursor, Limit, Page, cursor_of, place_of
+from maskloom.services.api.page import Page
+from maskloom.services.api.paging import Cursor, Limit, cursor_of, place_of
 from maskloom.services.api.runs import run_seen
 
 _NUMBER: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, lt=2**30)])
 _REMEMBERED = 200
 _BARS = 40
-
-
-class RoundView(BaseModel):
-    """A round as far as it has come; what it has not come to is null. `verdicts` are the readers', by kind."""
-
-    number: int = Field(examples=[3])
-    labels: int | None = Field(description="Slices that the network labelled.")
-    kept: int | None
-    refused: int | None
-    verdicts: dict[str, int] = Field(examples=[{"corrected": 4, "accepted": 12}])
-    slices: int | None = Field(description="Slices that were trained on.")
-    loss: float | None
-    dice: float | None = Field(description="On the last batches of its training.")
-    images_per_s: float | None
-    checkpoint: str | None
-    seconds: dict[str, float] = Field(examples=[{"label": 41.2, "gate": 0.3, "train": 96.0}])
-    at: datetime
-
-
-class CheckpointView(BaseModel):
-    """A network that a run has trained."""
-
-    digest: str
-    stage: str = Field(examples=["round 3"])
-    round: int | None
-    size_bytes: int
-    slices: int
-    loss: float | None
-    dice: float | None
-    made_at: datetime
-    final: bool
-
-
-class EvaluationView(BaseModel):
-    """A network measured on a split: each measure as value, low and high of its 95 % interval."""
-
-    dataset: str
-    split: Split
-    checkpoint: str
-    slices: int
-    measures: dict[str, dict[str, float]]
-
-
-class CurveView(BaseModel):
-    """A training. `points` are (optimiser step of the run, loss, Dice on the training batches)."""
-
-    number: int
-    stage: str = Field(examples=["supervised"])
-    round: int | None
-    start: int
-    steps: int
-    slices: int
-    seconds: float
-    images_per_s: float
-    points: list[tuple[int, float, float]]
-
-
-class GatesView(BaseModel):
-    """Labels by the score that gates went by. Bar `i` counts those between `edges[i]` and `edges[i + 1]`."""
-
-    score: str = Field(examples=["uncertainty"])
-    limit: float | None
-    edges: list[float]
-    kept: list[int]
-    refused: list[int]
 
 
 class Watching:

@@ -139,4 +139,4 @@ def _ingest(platform: Platform, folder: Path, console: Console) -> None:
         with counting(console, "ingesting") as on_progress:
             report = ingest(platform, intake, on_progress)
         # Without its warnings: phantoms resemble each other as no two patients do.
-        tell(console, intake, replace(report, warnings=[]))
+        tell(console, intake.dataset, intake.split, replace(report, warnings=[]))

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
 from maskloom.pipelines import drive
-from maskloom.platform.audit_facts import Broken, Entry, Head
+from maskloom.pipelines.registry import promoting
+from maskloom.pipelines.registry.comparing import contenders
+from maskloom.platform.audit_facts import Act, Broken, Entry, Head
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import audit, leases, runs, steps
+from maskloom.platform.catalog import audit, leases, runs, slices, steps
+from maskloom.platform.model_facts import Model
 from maskloom.platform.run_facts import RunStatus, StepRecord
 from maskloom.services.api.views import RunRecord, StoryView
 from maskloom.services.cli.place import Glance
+from maskloom.services.model_records import model_record
 from maskloom.services.records import run_record
 from maskloom.services.stories import story
+
+if TYPE_CHECKING:
+    from maskloom.pipelines.review.summary import ReviewSummary
 
 
 class Here:
@@ -52,8 +61,49 @@ class Here:
         found = drive.find(self._platform, run)
         return self._transaction(lambda c: drive.request(c, found, kind))
 
+    def review(self, run: str) -> ReviewSummary:
+        from maskloom.pipelines.review.summary import summary
+
+        return summary(self._platform, drive.find(self._platform, run))
+
+    def datasets(self) -> list[str]:
+        return self._transaction(slices.dataset_names)
+
+    def models(self, dataset: str) -> list[dict[str, Any]]:
+        return [model_record(one) for one in contenders(self._platform, dataset)]
+
+    def register(self, run: str, name: str) -> Model:
+        found = drive.find(self._platform, run)
+        act = _act("model.registered", found.dataset, name)
+        return self._transaction(lambda c: promoting.register(c, found, name, act))
+
+    def promote(self, dataset: str, name: str, reason: str | None) -> Model:
+        act = _act("model.promoted", dataset, name)
+        objects = self._platform.objects
+        return self._transaction(lambda c: promoting.promote(c, objects, dataset, name, act, reason))
+
+    def rollback(self, dataset: str, name: str, reason: str | None) -> Model:
+        act = _act("model.rolled_back", dataset, name)
+        return self._transaction(lambda c: promoting.rollback(c, dataset, name, act, reason))
+
+    def archive(self, dataset: str, name: str) -> Model:
+        act = _act("model.archived", dataset, name)
+        return self._transaction(lambda c: promoting.archive(c, dataset, name, act))
+
     def verify(self, noted: Head) -> Head | Broken:
         return self._transaction(lambda c: audit.verify(c, noted))
 
     def entries(self) -> list[Entry]:
         return self._transaction(lambda c: list(audit.entries(c)))
+
+
+def _act(action: str, dataset: str, name: str) -> Act:
+    """What the audit trail keeps of what the user of this process does."""
+    return Act(
+        who=getpass.getuser(),
+        via="command",
+        address="this machine",
+        action=action,
+        target=name,
+        dataset=dataset,
+    )

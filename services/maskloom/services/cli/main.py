@@ -79,6 +79,13 @@ def _told_when_interrupted(command: Callable[..., None]) -> Callable[..., None]:
 
 
 _THROUGH_A_SERVER = {
+    ingest.ingest,
+    results.export,
+    review.status,
+    models.register,
+    models.promote,
+    models.rollback,
+    models.archive,
     recipes.recipes,
     run.run,
     run.resume,
@@ -111,7 +118,7 @@ for _command in (review.up, review.down, review.push, review.pull, review.status
 app.add_typer(_reviews, name="review", rich_help_panel="Review")
 
 _models = typer.Typer(invoke_without_command=True)
-_models.callback()(_told_when_interrupted(here_alone(models.models, "models")))
+_models.callback()(_told_when_interrupted(models.models))
 for _command in (models.register, models.promote, models.rollback, models.archive):
     _add(_models, _command, within="models")
 app.add_typer(_models, name="models", rich_help_panel="Results")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from maskloom.platform.errors import NothingToDo, UnknownName
+from maskloom.platform.model_facts import Stage
 from maskloom.services.cli.options import AsJson, Dataset, RunId
-
-if TYPE_CHECKING:
-    from maskloom.platform.audit_facts import Act
+from maskloom.services.cli.place import opened
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name (`maskloom models`).")]
 Reason = Annotated[str | None, typer.Option(metavar="TEXT", help="Why; it is kept with the promotion.")]
@@ -26,18 +25,14 @@ def models(
     """Give networks names, and choose which of them a data set uses. Alone, it lists the models."""
     if context.invoked_subcommand is not None:
         return
-    from maskloom.pipelines.registry.comparing import contenders
-    from maskloom.platform.bootstrap import open_platform
-    from maskloom.platform.catalog import slices
     from maskloom.services.cli.output import people, print_json
-    from maskloom.services.model_records import model_record
 
-    with open_platform() as platform:
-        known = platform.database.transaction(slices.dataset_names)
+    with opened() as place:
+        known = place.datasets()
         if dataset not in {None, *known}:
             raise UnknownName(f"there is no data set {dataset!r}", hint=f"Data sets: {', '.join(known)}.")
         wanted = known if dataset is None else [dataset]
-        records = [model_record(one) for name in wanted for one in contenders(platform, name)]
+        records = [record for name in wanted for record in place.models(name)]
     if as_json:
         print_json(records)
     elif records:
@@ -50,14 +45,10 @@ def register(
     run: RunId, *, name: Annotated[str, typer.Option(help="How it is to be called in its data set.")]
 ) -> None:
     """Give the network of a finished run a name: it is a candidate from now on."""
-    from maskloom.pipelines import drive
-    from maskloom.pipelines.registry import promoting
-    from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli.output import people
 
-    with open_platform() as platform:
-        one = drive.find(platform, run)
-        model = promoting.register(platform, one, name, _act("model.registered", one.dataset, name))
+    with opened() as place:
+        model = place.register(place.find(run), name)
     people().print(f"{model.name} is a {model.stage} of {model.dataset}: the network of run {model.run}")
 
 
@@ -74,59 +65,34 @@ def promote(
 
     The champion before it is archived. Who follows the champion uses this one from now on.
     """
-    from maskloom.pipelines.registry import promoting
-    from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli.output import people
 
-    with open_platform() as platform:
-        act = _act("model.promoted", dataset, name)
-        model = promoting.promote(platform, dataset, name, act, override)
+    with opened() as place:
+        model = place.promote(dataset, name, override)
     people().print(f"{model.name} is the champion of {dataset}")
 
 
 def rollback(*, dataset: Dataset, reason: Reason = None) -> None:
     """Give the champion up for the one before it."""
-    from maskloom.pipelines.registry import promoting
-    from maskloom.platform.bootstrap import open_platform
-    from maskloom.platform.catalog import registry
     from maskloom.services.cli.output import people
 
-    with open_platform() as platform:
-        now = platform.database.transaction(lambda c: registry.champion(c, dataset))
+    with opened() as place:
+        now = next((one["name"] for one in place.models(dataset) if one["stage"] is Stage.CHAMPION), None)
         if now is None:
             raise NothingToDo(
                 f"data set {dataset!r} has no champion", hint="`maskloom models` lists what there is."
             )
-        act = _act("model.rolled_back", dataset, now.name)
-        model = promoting.rollback(platform, dataset, now.name, act, reason)
-    people().print(f"{model.name} is the champion of {dataset} again, in place of {now.name}")
+        model = place.rollback(dataset, now, reason)
+    people().print(f"{model.name} is the champion of {dataset} again, in place of {now}")
 
 
 def archive(name: Name, *, dataset: Dataset) -> None:
     """Put a model aside that is not the champion; `register` brings it back."""
-    from maskloom.pipelines.registry import promoting
-    from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli.output import people
 
-    with open_platform() as platform:
-        model = promoting.archive(platform, dataset, name, _act("model.archived", dataset, name))
+    with opened() as place:
+        model = place.archive(dataset, name)
     people().print(f"{model.name} is {model.stage}")
-
-
-def _act(action: str, dataset: str, name: str) -> Act:
-    """What the audit trail keeps of what the user of this process does."""
-    import getpass
-
-    from maskloom.platform.audit_facts import Act
-
-    return Act(
-        who=getpass.getuser(),
-        via="command",
-        address="this machine",
-        action=action,
-        target=name,
-        dataset=dataset,
-    )
 
 
 def _tell(records: list[dict[str, Any]]) -> None:

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from maskloom.platform.errors import SettingsError
 
 if TYPE_CHECKING:
+    from maskloom.pipelines.review.summary import ReviewSummary
     from maskloom.platform.audit_facts import Broken, Entry, Head
+    from maskloom.platform.model_facts import Model
     from maskloom.platform.run_facts import RunStatus, StepRecord
+    from maskloom.services.api.model_views import ModelView
     from maskloom.services.api.views import RunRecord, StoryView
     from maskloom.services.client import Client
 
@@ -58,6 +61,27 @@ class Place(Protocol):
 
     def stop(self, run: str, kind: str) -> RunStatus:
         """Ask to pause or cancel a run (`kind` is `paused` or `cancelled`); how it stood before."""
+
+    def review(self, run: str) -> ReviewSummary:
+        """How the reviews of a run stand."""
+
+    def datasets(self) -> list[str]:
+        """The names of all data sets."""
+
+    def models(self, dataset: str) -> list[dict[str, Any]]:
+        """The models of a data set, newest first, as `model_records` has them."""
+
+    def register(self, run: str, name: str) -> Model | ModelView:
+        """Give the network of a run a name. Raises as `promoting.register` does, and so do those after it."""
+
+    def promote(self, dataset: str, name: str, reason: str | None) -> Model | ModelView:
+        """Make a model the champion."""
+
+    def rollback(self, dataset: str, name: str, reason: str | None) -> Model | ModelView:
+        """Give the champion `name` up for the one before it, which is returned."""
+
+    def archive(self, dataset: str, name: str) -> Model | ModelView:
+        """Put a model aside."""
 
     def verify(self, noted: Head) -> Head | Broken:
         """The head of the audit trail where all of it holds, else where it does not; `noted` must be in it."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from maskloom.platform.errors import SettingsError
 from maskloom.platform.facts import Split
 from maskloom.services.cli.options import AsJson, Dataset, RunId, Workers, written_to
+from maskloom.services.cli.place import connected, server
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from maskloom.pipelines.export import ExportSummary
 
 
 def evaluate(
@@ -113,18 +119,20 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the masks of a run, and where each comes from."""
-    from maskloom.pipelines import drive
-    from maskloom.pipelines.export import FORMATS
-    from maskloom.platform.bootstrap import open_platform
-    from maskloom.services.cli.bars import counting
     from maskloom.services.cli.output import people, print_json
     from maskloom.services.words import count
 
     console = people(as_json=as_json)
-    with open_platform() as platform:
-        one = drive.find(platform, run)
-        with counting(console, "exporting") as on_progress:
-            summary = FORMATS[form](platform, one, out, on_progress)
+    url = server()
+    if url is None:
+        summary = _export_here(run, out, form, console)
+    else:
+        from maskloom.services.api.transfer_views import ExportFormat
+        from maskloom.services.cli.there import There
+        from maskloom.services.cli.transferring import export_there
+
+        with connected(url) as client:
+            summary = export_there(client, There(client).find(run), out, ExportFormat(form), console)
     if as_json:
         print_json(summary)
         return
@@ -136,6 +144,18 @@ def export(
         console.print(
             "The run has not finished: its network is not there, and masks may be missing.", style="yellow"
         )
+
+
+def _export_here(run: str, out: Path, form: str, console: Console) -> ExportSummary:
+    from maskloom.pipelines import drive
+    from maskloom.pipelines.export import FORMATS
+    from maskloom.platform.bootstrap import open_platform
+    from maskloom.services.cli.bars import counting
+
+    with open_platform() as platform:
+        one = drive.find(platform, run)
+        with counting(console, "exporting") as on_progress:
+            return FORMATS[form](platform, one, out, on_progress)
 
 
 def report(

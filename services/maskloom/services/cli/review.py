@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maskloom.services.cli.options import AsJson, RunId
+from maskloom.services.cli.place import opened
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,13 +94,10 @@ def pull(run: RunId, as_json: AsJson = False) -> None:
 
 def status(run: RunId, as_json: AsJson = False) -> None:
     """Say how far readers are, how well they agree, and what could not be used."""
-    from maskloom.pipelines import drive
-    from maskloom.pipelines.review.summary import summary
-    from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli.output import people, print_json
 
-    with open_platform() as platform:
-        found = summary(platform, drive.find(platform, run))
+    with opened() as place:
+        found = place.review(place.find(run))
     if as_json:
         print_json(found)
     else:

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
 
 from maskloom.platform.audit_facts import Broken, Entry, Head
 from maskloom.platform.errors import UnknownName
 from maskloom.platform.run_facts import RunStatus, StepRecord
+from maskloom.services.api.model_views import ModelView
 from maskloom.services.api.views import RunRecord, StoryView
 from maskloom.services.cli.place import Glance
 from maskloom.services.client import Client
+
+if TYPE_CHECKING:
+    from maskloom.pipelines.review.summary import ReviewSummary
 
 _STEP = tuple(field.name for field in fields(StepRecord))
 
@@ -63,6 +70,29 @@ class There:
         else:
             self._client.runs.cancel(run)
         return before
+
+    def review(self, run: str) -> ReviewSummary:
+        from maskloom.pipelines.review.summary import ReviewSummary
+
+        return TypeAdapter(ReviewSummary).validate_python(self._client.reviews.review(run))
+
+    def datasets(self) -> list[str]:
+        return [one.name for one in self._client.datasets.list()]
+
+    def models(self, dataset: str) -> list[dict[str, Any]]:
+        return [one.model_dump() for one in self._client.models.list(dataset)]
+
+    def register(self, run: str, name: str) -> ModelView:
+        return self._client.models.register(self.record(run)["dataset"], run, name)
+
+    def promote(self, dataset: str, name: str, reason: str | None) -> ModelView:
+        return self._client.models.promote(dataset, name, reason=reason)
+
+    def rollback(self, dataset: str, name: str, reason: str | None) -> ModelView:
+        return self._client.models.rollback(dataset, name, reason=reason)
+
+    def archive(self, dataset: str, name: str) -> ModelView:
+        return self._client.models.archive(dataset, name)
 
     def verify(self, noted: Head) -> Head | Broken:
         return self._client.audit.verify(noted if noted.number else None).found

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pydantic import TypeAdapter
 
 from maskloom.platform.facts import Split
-from maskloom.services.api.views import DatasetView, LabelView, QuarantinedView, SliceView
+from maskloom.services.api.views import DatasetView, LabelView, NewDataset, QuarantinedView, SliceView
 from maskloom.services.client.transport import Transport, part
 
 _DATASET = TypeAdapter(DatasetView)
@@ -25,6 +25,10 @@ class Datasets:
     def list(self) -> Iterator[DatasetView]:
         """The data sets that you see."""
         return self._transport.everything("/datasets", _DATASET)
+
+    def make(self, name: str) -> DatasetView:
+        """Make a data set, empty and seen by admins alone until roles on it are granted."""
+        return self._transport.change("POST", "/datasets", _DATASET, NewDataset(name=name))
 
     def get(self, dataset: str) -> DatasetView:
         """A data set."""

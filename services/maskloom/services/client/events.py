@@ -41,7 +41,9 @@ def follow(transport: Transport, path: str, last: str) -> Iterator[Event]:
 
 def _open(transport: Transport, path: str, last: str, open_streams: ExitStack) -> httpx.Response:
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
-    answer: httpx.Response = open_streams.enter_context(transport.stream(path, headers, _SILENCE_S))
+    answer: httpx.Response = open_streams.enter_context(
+        transport.stream(path, headers=headers, silence_s=_SILENCE_S)
+    )
     check(answer)
     return answer
 

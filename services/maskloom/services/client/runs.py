@@ -7,9 +7,18 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
-from maskloom.platform.run_facts import Priority
+from maskloom.platform.run_facts import Priority, RunStatus
+from maskloom.services.api.course_views import (
+    CheckpointView,
+    CurveView,
+    DifferencesView,
+    EvaluationView,
+    GatesView,
+    RoundView,
+)
 from maskloom.services.api.views import (
     Going,
+    ListedRunView,
     NewRun,
     RecipeView,
     RunRecord,
@@ -23,10 +32,17 @@ from maskloom.services.client.transport import Transport, part
 
 _RECIPE = TypeAdapter(RecipeView)
 _RUN = TypeAdapter(RunView)
+_LISTED = TypeAdapter(ListedRunView)
 _STARTED = TypeAdapter(StartedRun)
 _RECORD = TypeAdapter(RunRecord)
 _STEP = TypeAdapter(StepView)
 _STORY = TypeAdapter(StoryView)
+_ROUND = TypeAdapter(RoundView)
+_CHECKPOINT = TypeAdapter(CheckpointView)
+_EVALUATION = TypeAdapter(EvaluationView)
+_CURVE = TypeAdapter(CurveView)
+_GATES = TypeAdapter(GatesView)
+_DIFFERENCES = TypeAdapter(DifferencesView)
 
 
 class Recipes:
@@ -46,9 +62,9 @@ class Runs:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def list(self, dataset: str | None = None) -> Iterator[RunView]:
+    def list(self, dataset: str | None = None, *, status: RunStatus | None = None) -> Iterator[ListedRunView]:
         """The runs on data sets that you see, newest first."""
-        return self._transport.everything("/runs", _RUN, dataset=dataset, limit=500)
+        return self._transport.everything("/runs", _LISTED, dataset=dataset, status=status, limit=500)
 
     def get(self, run: str) -> RunRecord:
         """A run, with everything that is known of it, as `maskloom show RUN --json` says it."""
@@ -62,6 +78,26 @@ class Runs:
     def story(self, run: str, slice_name: str) -> StoryView:
         """The story of a slice's masks in a run; the slice by its name or digest."""
         return self._transport.get(f"{_path(run)}/story", _STORY, slice=slice_name)
+
+    def rounds(self, run: str) -> Iterator[RoundView]:
+        """The rounds that a run has come to, in their order."""
+        return self._transport.everything(f"{_path(run)}/rounds", _ROUND)
+
+    def checkpoints(self, run: str) -> Iterator[CheckpointView]:
+        """The networks that a run has trained, in their order."""
+        return self._transport.everything(f"{_path(run)}/checkpoints", _CHECKPOINT)
+
+    def evaluations(self, run: str) -> Iterator[EvaluationView]:
+        """How good networks of a run are on slices with expert masks, oldest first."""
+        return self._transport.everything(f"{_path(run)}/evaluations", _EVALUATION)
+
+    def curves(self, run: str, *, points: int = 100) -> Iterator[CurveView]:
+        """Loss and Dice of each training of a run, in their order, at so many `points` (2 to 100) at most."""
+        return self._transport.everything(f"{_path(run)}/curves", _CURVE, points=points)
+
+    def gates(self, run: str) -> GatesView:
+        """How the scores of a run's labels are spread, and what gates let through."""
+        return self._transport.get(f"{_path(run)}/gates", _GATES)
 
     def start(
         self,
@@ -103,6 +139,18 @@ class Runs:
         Where the connection is lost it is made anew, and nothing is missed. Stop when you have seen enough.
         """
         return follow(self._transport, f"{_path(run)}/events", last)
+
+
+class Comparisons:
+    """Two runs beside each other."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def compare(self, a: str, b: str, *, cursor: str = "", limit: int = 50) -> DifferencesView:
+        """Where the masks of two runs on one data set differ most. `cursor`: `next` of the portion before."""
+        query = {"a": a, "b": b, "cursor": cursor, "limit": limit}
+        return self._transport.get("/comparisons", _DIFFERENCES, **query)
 
 
 def _path(run: str) -> str:

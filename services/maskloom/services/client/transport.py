@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import httpx
 import tenacity
@@ -27,8 +27,8 @@ from maskloom.services.errors import (
 T = TypeVar("T")
 PATIENCE_S = 30.0
 _ANSWER_S = 120.0
-_SAFE = {"GET", "PUT", "DELETE"}
-"""To do these twice is to do them once."""
+_TAKEN_IN_S = 3600.0
+"""So long a server may unpack what it was sent."""
 _OF_PROXIES = {502, 503, 504}
 """What they say while nobody is behind them."""
 _KINDS: dict[int, type[MaskloomError]] = {
@@ -86,14 +86,14 @@ class Transport:
         *,
         query: dict[str, Any] | None = None,
         body: BaseModel | None = None,
-        key: bool = True,
+        repeatable: bool = True,
     ) -> httpx.Response:
-        """An answer that is a success. `key`: whether the endpoint takes an Idempotency-Key, if it is a POST.
+        """An answer that is a success. `repeatable`: to ask twice is to ask once; a POST, because it takes an Idempotency-Key.
 
         Raises the MaskloomError that the problem tells of, and ServiceUnavailable.
         """
         headers = {} if body is None else {"Content-Type": "application/json"}
-        if method == "POST" and key:
+        if method == "POST" and repeatable:
             headers["Idempotency-Key"] = str(uuid.uuid4())
         request = self._http.build_request(
             method,
@@ -113,7 +113,7 @@ class Transport:
             check(answer)
             return answer
 
-        return self.insist(once, repeatable=method in _SAFE or key)
+        return self.insist(once, repeatable=repeatable)
 
     def insist(self, send: Callable[[], T], *, repeatable: bool = True) -> T:
         """What `send` returns, which is tried again while nobody answers; what is not repeatable, while nobody even hears."""
@@ -132,10 +132,41 @@ class Transport:
                 hint="Check the address, and that `maskloom serve` runs there.",
             ) from error
 
-    def stream(self, path: str, headers: dict[str, str], silence_s: float) -> Any:
-        """A context with an answer whose lines are read as they come, and that may be silent for so long."""
+    def stream(
+        self,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        query: dict[str, str] | None = None,
+        silence_s: float = _ANSWER_S,
+    ) -> Any:
+        """A context with an answer that is read as it comes, and that may be silent for so long."""
         timeout = httpx.Timeout(silence_s, connect=10)
-        return self._http.stream("GET", path, headers=headers, timeout=timeout)
+        return self._http.stream("GET", path, headers=headers, params=query, timeout=timeout)
+
+    def leads_to(self, path: str) -> dict[str, str]:
+        """The query of the address to which `path` leads. Where that is, is not followed: a token is for this server alone."""
+
+        def once() -> httpx.Response:
+            answer = self._http.get(path)
+            if not answer.has_redirect_location:
+                check(answer)
+            return answer
+
+        return dict(parse_qsl(urlsplit(self.insist(once).headers.get("Location", "")).query))
+
+    def send(
+        self, path: str, query: dict[str, str], headers: dict[str, str], body: Callable[[], Iterator[bytes]]
+    ) -> httpx.Response:
+        """An answer that is a success to a large `body`. It is sent again only where nobody has heard of it yet."""
+
+        def once() -> httpx.Response:
+            timeout = httpx.Timeout(_ANSWER_S, connect=10, read=_TAKEN_IN_S)
+            answer = self._http.post(path, params=query, headers=headers, content=body(), timeout=timeout)
+            check(answer)
+            return answer
+
+        return self.insist(once, repeatable=False)
 
     def read(self, answer: httpx.Response, kind: TypeAdapter[T]) -> T:
         """The answer's content. Raises SettingsError for what no maskloom of this version says."""

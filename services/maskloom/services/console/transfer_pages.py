@@ -11,8 +11,8 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import jobs, slices
 from maskloom.platform.facts import Split
 from maskloom.platform.job_facts import JobState, JobStatus
-from maskloom.services.api.exports import ExportFormat
 from maskloom.services.api.runs import run_seen
+from maskloom.services.api.transfer_views import ExportFormat
 from maskloom.services.console.page import Pages, Visitor, page_router
 
 _NEWEST = 25
