@@ -30,7 +30,7 @@ def shell(maskloom_home: Path) -> Shell:
 @pytest.fixture
 def welcome(shell: Shell) -> Iterator[str]:
     """The link that the first start of the service prints. Runs hold on in their labelling, until `go` is in the home."""
-    with shell.start("serve", "--listen", "127.0.0.1:0", "--runs", "2", TINY_HOLD="label") as process:
+    with shell.start("serve", "--listen", "127.0.0.1:0", "--runs", "3", TINY_HOLD="label") as process:
         assert process.stdout
         assert process.stderr
         # A full pipe would stop the service.
@@ -140,13 +140,12 @@ def test_a_team_at_work(browser: Browser, shell: Shell, welcome: str, tmp_path: 
     comes_to(page, "paused")
     page.get_by_role("button", name="Resume").click()
     comes_to(page, "running")
+    second, third = start(page, seed=2), start(page, seed=3, reader="rhea")
     (shell.home / "go").touch()
-    comes_to(page, "finished")
-    second = start(page, seed=2)
-    comes_to(page, "finished")
-
+    comes_to(page, "waiting")
     visit(page, "Runs")
     for run in (first, second):
+        expect(page.get_by_role("row").filter(has_text=run)).to_contain_text("finished", timeout=PATIENCE_MS)
         page.get_by_label(f"Compare run {run}").check()
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_role("heading", name="Where they differ most")).to_be_visible()
@@ -154,8 +153,6 @@ def test_a_team_at_work(browser: Browser, shell: Shell, welcome: str, tmp_path: 
     expect(page.locator(".history li")).not_to_have_count(0)
     expect(page.locator(".history")).to_contain_text("by network")
 
-    third = start(page, seed=3, reader="rhea")
-    comes_to(page, "waiting")
     rhea = visitor(browser, links["rhea"])
     visit(rhea, "Reviews")
     expect(rhea.get_by_text(re.compile(r"\d+ masks? left"))).to_be_visible()
