@@ -1,14 +1,19 @@
-"""Takes the pictures of the guides, on a real run in a real Label Studio: `make guide-pictures`. Takes some minutes."""
+"""Takes the pictures of the guides, on real runs in a real Label Studio and the console: `make guide-pictures`. Takes minutes.
+
+`python -m pictures console` takes those of the console alone.
+"""
 
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 from PIL import Image
 
 from maskloom.services.bridge.label_studio.server import USERNAME
-from pictures import label_studio, terminal
+from pictures import console, label_studio, terminal
+from pictures.console_scene import console_scene
 from pictures.scene import CHIEF, READERS, Scene, staged
 from support.browser import chromium
 
@@ -21,8 +26,12 @@ _LESION = 0.02
 def main() -> None:
     """Take all pictures anew."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with staged() as scene:
-        take(scene)
+    with console_scene() as team, chromium() as browser:
+        for name, picture in console.photographs(browser, team):
+            keep(name, picture)
+    if sys.argv[1:] != ["console"]:
+        with staged() as scene:
+            take(scene)
 
 
 def take(scene: Scene) -> None:

@@ -38,19 +38,20 @@ class Outlook:
 def outlook(connection: Connection, run: Run, doing: dict[str, Any]) -> Outlook:
     """`doing` is the note on the lease of the run's driver."""
     number: int | None = doing["round"]
+    done, total = doing["done"], doing["total"]
     recent = course.rounds(connection, run, max(0, (number or 1) - 1 - _RECENT_ROUNDS), _RECENT_ROUNDS + 1)
     since_s = (datetime.now(UTC) - news.newest(connection, run.id).step).total_seconds()
     begun = sum(sum(one.seconds.values()) for one in recent if one.number == number)
     following = Following.joining(
         rounds=course.rounds_of(run.recipe, run.pool.size),
-        trained_alone=course_queries.trained_alone(connection, run.id),
+        # A training that has come to its end is done already, while the step after it has nothing to say yet.
+        trained_alone=max(0, course_queries.trained_alone(connection, run.id) - (done == total)),
         grown=course_queries.has_kept(connection, run.id),
         round_seconds=[
             sum(one.seconds.values()) for one in recent if one.checkpoint and one.number != number
         ],
         begun_s=begun + max(0.0, since_s),
     )
-    done, total = doing["done"], doing["total"]
     if number is not None:
         left_s = following.rounds_left_s(number)
     else:
