@@ -48,7 +48,7 @@ class Datasets:
     def every(self, caller: Signed) -> Page[DatasetView]:
         """The data sets that you see."""
 
-        return Page(items=self._transaction(lambda c: _views(c, caller, caller.visible())))
+        return Page(items=self._transaction(lambda c: _views(c, _roles(caller, caller.visible()))))
 
     def make(self, wanted: NewDataset, caller: Signed, once: Repeatable) -> DatasetView:
         """Make a data set, empty and seen by admins alone until roles on it are granted."""
@@ -65,7 +65,7 @@ class Datasets:
                 raise SettingsError(f"there is a data set {name!r} already", hint="Choose another name.")
             slices.add_dataset(connection, name)
             audit.append(connection, caller.act("dataset.made", name, dataset=name))
-            (made,) = _views(connection, caller, [name])
+            (made,) = _views(connection, {name: Role.ADMIN})
             return made
 
         return once.answer(DatasetView, insert)
@@ -73,7 +73,7 @@ class Datasets:
     def one(self, dataset: str, caller: Signed) -> DatasetView:
         """A data set."""
         caller.must_be(Role.VIEWER, dataset)
-        return self._transaction(lambda c: _views(c, caller, [dataset]))[0]
+        return self._transaction(lambda c: _views(c, _roles(caller, [dataset])))[0]
 
     def slices(
         self,
@@ -110,14 +110,18 @@ class Datasets:
         return Page(items=[QuarantinedView.model_validate(one, from_attributes=True) for one in found])
 
 
-def _views(connection: Connection, caller: Caller, names: list[str]) -> list[DatasetView]:
+def _roles(caller: Caller, names: list[str]) -> dict[str, Role]:
+    """What the caller is on each of these data sets, where they see it."""
+    return {name: role for name in names if (role := caller.role_on(name)) is not None}
+
+
+def _views(connection: Connection, roles: dict[str, Role]) -> list[DatasetView]:
+    names = list(roles)
     classes, counts = slices.classes_of_each(connection, names), slices.counts_of_each(connection, names)
-    views = []
-    for name in names:
-        role = caller.role_on(name)
-        assert role is not None, "only data sets that the caller sees are told of"
-        views.append(DatasetView(name=name, classes=classes[name], slices=counts[name], role=role))
-    return views
+    return [
+        DatasetView(name=name, classes=classes[name], slices=counts[name], role=role)
+        for name, role in roles.items()
+    ]
 
 
 def place_of_slice(one: Slice) -> tuple[str, int, str]:
