@@ -17,6 +17,7 @@ from faults.hostile_attack import Attack
 from faults.hostile_routes import Operation, operations, promises
 from faults.hostile_scene import Target
 from maskloom.platform.account_facts import Role
+from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import credentials
 from maskloom.services.access import passwords
 from support.service import ADMIN, CLOSED, STRANGER
@@ -128,8 +129,8 @@ def _foreign(target: Target) -> dict[str, Headers]:
 
 def _strangers(target: Target) -> dict[str, dict[str, Headers]]:
     """By the column of docs/security.md: people who are who they say, and ask for more than they may."""
-    viewers = _token(target, ADMIN, Role.VIEWER, None)
-    elsewhere = _token(target, ADMIN, Role.ADMIN, CLOSED)
+    viewers = made_token(target.platform, ADMIN, Role.VIEWER)
+    elsewhere = made_token(target.platform, ADMIN, dataset=CLOSED)
 
     def both(person: str) -> dict[str, Headers]:
         browser = target.service.as_(person)
@@ -147,16 +148,23 @@ def _strangers(target: Target) -> dict[str, dict[str, Headers]]:
     }
 
 
-def _token(target: Target, account: str, role: Role, dataset: str | None, lifetime: timedelta = _HOUR) -> str:
+def made_token(
+    platform: Platform,
+    account: str,
+    role: Role = Role.ADMIN,
+    dataset: str | None = None,
+    lifetime: timedelta = _HOUR,
+) -> str:
+    """The text of a token that nobody has asked the API for."""
     token_id, secret = secrets.token_hex(8), passwords.new_secret()
-    target.platform.database.transaction(
+    platform.database.transaction(
         lambda c: credentials.add_token(
             c,
             passwords.digest_of(secret),
             lifetime,
             token_id=token_id,
             account=account,
-            label="hostile",
+            label="made beforehand",
             role=role,
             dataset=dataset,
         )
@@ -165,11 +173,11 @@ def _token(target: Target, account: str, role: Role, dataset: str | None, lifeti
 
 
 def _expired_token(target: Target) -> str:
-    return _token(target, ADMIN, Role.ADMIN, None, _GONE)
+    return made_token(target.platform, ADMIN, lifetime=_GONE)
 
 
 def _revoked_token(target: Target) -> str:
-    token = _token(target, ADMIN, Role.ADMIN, None)
+    token = made_token(target.platform, ADMIN)
     target.platform.database.transaction(lambda c: credentials.end_token(c, ADMIN, token.split("_")[1]))
     return token
 

@@ -150,11 +150,13 @@ def flood(target: Target) -> tuple[Counter[int], list[str]]:
 
 def _is_open(connection: socket.socket, *, talks: bool) -> bool:
     try:
-        if connection.recv(1 << 12) == b"":
-            return False
+        while connection.recv(1 << 12):
+            pass  # what was answered before it was ended
     except BlockingIOError:
         pass
     except ConnectionError:
+        return False
+    else:
         return False
     try:
         if talks:
