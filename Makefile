@@ -9,7 +9,7 @@ BENCH = PYTHONPATH=tests $(BIN)/python -m bench
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format check test-faults test-review-faults test-api test-e2e bench bench-service bench-gpu bench-real guide-pictures clean
+.PHONY: help setup demo test lint format check test-faults test-review-faults test-service-faults test-api test-e2e bench bench-service bench-gpu bench-real guide-pictures clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test-faults: setup  ## Kill everything everywhere; the outcome goes to docs/benc
 
 test-review-faults: setup  ## Kill Label Studio and its bridge; the outcome goes to docs/benchmarks/review-faults.md (minutes)
 	$(BIN)/python tests/faults/review.py --report docs/benchmarks/review-faults.md
+
+test-service-faults: setup  ## Attack the service and kill its parts; the outcome goes to docs/benchmarks/service-faults.md (minutes)
+	$(BIN)/python tests/faults/service.py --report docs/benchmarks/service-faults.md
 
 test-api: setup  ## Ask the API of a real service all that schemathesis can think of (5 minutes)
 	PYTHONPATH=tests $(BIN)/python -m schema.campaign

@@ -48,14 +48,15 @@ class Served:
 
 
 @contextmanager
-def serve(url: str, home: Path, *arguments: str) -> Iterator[Served]:
+def serve(url: str, home: Path, *arguments: str, **environment: str) -> Iterator[Served]:
     """The service on the database at `url`, ready to answer. Its log goes into its home, as one of a real one would."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("MASKLOOM_")}
+    own = {"MASKLOOM_HOME": str(home), "MASKLOOM_DATABASE_URL": url, "COLUMNS": "200"}
     began = time.perf_counter()
     with (home / "log").open("ab") as log:
         process = subprocess.Popen(
             [PROGRAM, "serve", "--listen", "127.0.0.1:0", *arguments],
-            env=inherited | {"MASKLOOM_HOME": str(home), "MASKLOOM_DATABASE_URL": url, "COLUMNS": "200"},
+            env=inherited | own | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -70,6 +70,11 @@ class ChildServer:
                 )
             time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        """That of the shell, whose child is the server."""
+        return self._shell.pid
+
     def stop(self) -> None:
         """Ends the server and waits until it is gone."""
         assert self._shell.stdin
@@ -78,38 +83,55 @@ class ChildServer:
 
 
 class PostgresServer:
-    """A PostgreSQL that listens on TCP and wants a password, as a database administrator would provide it."""
+    """A PostgreSQL that listens on TCP and wants a password, as a database administrator would provide it.
 
-    def __init__(self) -> None:
+    `durable`: what it has committed is on the disk, so that it may be killed and started again.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
         self._folder = short_folder()
-        place = prepare_place(self._folder)
+        self._place = place = prepare_place(self._folder)
         account = place.user or pwd.getpwuid(os.geteuid())
+        self._user = account.pw_uid if place.user else None
         password_file = place.folder / "password"
         password_file.write_text("test-password")
         shutil.chown(password_file, account.pw_uid)
         credentials = ["--username=test", f"--pwfile={password_file}", "--auth=scram-sha-256"]
         subprocess.run(
             [place.binaries / "initdb", "-D", place.data, *credentials, "--encoding=UTF8", "--no-locale"],
-            user=account.pw_uid if place.user else None,
+            user=self._user,
             cwd=place.folder,
             check=True,
             capture_output=True,
         )
         port = free_ports(1)[0]
         self.url = f"postgresql+psycopg2://test:test-password@127.0.0.1:{port}/postgres"
-        settings = [
+        self._settings = [
             f"port={port}",
             "listen_addresses=127.0.0.1",
             f"unix_socket_directories={place.folder}",
-            "fsync=off",
+            f"fsync={'on' if durable else 'off'}",
         ]
+        self.start()
+
+    def start(self) -> None:
+        """Starts the server, or starts it again after `kill`; what was committed is still there."""
+        place = self._place
         self._server = ChildServer(
-            [place.binaries / "postgres", "-D", place.data, *(f"-c{setting}" for setting in settings)],
+            [place.binaries / "postgres", "-D", place.data, *(f"-c{setting}" for setting in self._settings)],
             folder=place.folder,
             stop="INT",
-            user=account.pw_uid if place.user else None,
+            user=self._user,
         )
         self._server.wait_until(self._answers)
+
+    def kill(self) -> None:
+        """Kills the server, and waits until nothing of it is left."""
+        started = psutil.Process(self._server.pid).children(recursive=True)
+        for process in started[:1]:
+            process.kill()
+        psutil.wait_procs(started, timeout=30)
+        self._server.stop()
 
     def _answers(self) -> bool:
         try:

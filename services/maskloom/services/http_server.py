@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import h11
 import uvicorn
 from anyio import to_thread
 from fastapi import FastAPI
@@ -27,12 +28,43 @@ _IDLE_S = 75
 """A connection is kept so long for the next request: longer than proxies keep theirs, which would else meet it closing."""
 
 
-class _Unlogged(H11Protocol):
-    """Without a log of requests, whatever loggers are set to: addresses of images hold their signatures."""
+_HEADERS_S = 20.0
+"""A new connection, or one that has begun with a request, gets so long to say what it asks for."""
+
+
+class _Careful(H11Protocol):
+    """Without a log of requests, whatever loggers are set to: addresses of images hold their signatures.
+
+    And without patience for those who send headers letter by letter, of whom a few hundred would take all connections.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.access_log = False
+        self._hanging_up: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._limit_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._limit_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._let_be()
+
+    def _limit_headers(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._let_be()
+        elif self._hanging_up is None:
+            self._hanging_up = self.loop.call_later(_HEADERS_S, self.transport.close)
+
+    def _let_be(self) -> None:
+        if self._hanging_up is not None:
+            self._hanging_up.cancel()
+            self._hanging_up = None
 
 
 def local_url(host: str, port: int) -> str:
@@ -66,7 +98,7 @@ def answering(app: FastAPI, listener: socket.socket, name: str, proxies: str = "
     """
     config = uvicorn.Config(
         app,
-        http=_Unlogged,
+        http=_Careful,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -18,6 +18,10 @@ _LEAST = 64 << 10
 """So much of a large body has to come in that time."""
 _DRAINED, _DRAINED_S = 64 << 20, 2.0
 _NUL = re.compile(rb"\x00|\\u0000")
+_HALF = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+"""In JSON, half of a character beyond the first 65,536: no text in UTF-8 has one alone."""
 _CLOSING = {"Connection": "close"}
 """Nobody reads what still comes."""
 
@@ -25,8 +29,8 @@ _CLOSING = {"Connection": "close"}
 class Bodies:
     """ASGI middleware that reads a request's body before anything else happens.
 
-    413 for one over MOST bytes, 408 for one that takes longer than PATIENCE_S, and 400 for NUL characters anywhere, which no
-    text of ours has and PostgreSQL takes none of.
+    413 for one over MOST bytes, 408 for one that takes longer than PATIENCE_S, and 400 for NUL characters anywhere and
+    halves of characters, which no text of ours has and PostgreSQL takes none of.
 
     Bodies of requests to `large` paths are left to who answers them, who first asks who sends them; what they read raises
     TooSlow where it comes too slowly. Whoever is refused meanwhile is not listened to any longer.
@@ -51,6 +55,8 @@ class Bodies:
             refusal = problem(408, "the request took too long to come", headers=_CLOSING)
         elif _has_nul(scope) or _NUL.search(body):
             refusal = problem(400, "the request has NUL characters", "Leave them out.")
+        elif _HALF.search(body):
+            refusal = problem(400, "the request has halves of characters", "Send text that is UTF-8.")
         else:
             await self._app(scope, _once(body, receive), send)
             return

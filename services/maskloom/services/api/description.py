@@ -63,7 +63,7 @@ _PATH_PARTS = {
 }
 """What the parts of paths are, which have the same names everywhere, and an example of each."""
 _PROBLEMS = {
-    400: "The request has NUL characters, or is no HTTP that can be read.",
+    400: "The request has NUL characters or halves of characters, or is no HTTP that can be read.",
     401: "You are not signed in, or no longer.",
     403: "You may not do that, or the header X-CSRF-Token is missing.",
     404: "There is no such thing, or you do not see it.",

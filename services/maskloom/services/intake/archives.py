@@ -46,7 +46,10 @@ def unpack(path: Path, name: str, budget: Budget) -> Iterator[tuple[str, bytes |
 
 
 class _InPortions(io.BufferedReader):
-    """A file of which nobody reads more than `most` at once: so much of a zip file's list of files is read into memory."""
+    """A file of which nobody reads more than `most` at once: so much of a zip file's list of files is read into memory.
+
+    Places before its beginning, to which a damaged list may lead, are damage and no fault of the disk.
+    """
 
     def __init__(self, path: Path, most: int) -> None:
         super().__init__(io.FileIO(path))
@@ -57,6 +60,11 @@ class _InPortions(io.BufferedReader):
         if wanted > self._most:
             raise zipfile.BadZipFile("its list of files is too long")
         return super().read(wanted)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        if whence == io.SEEK_SET and offset < 0:
+            raise zipfile.BadZipFile("it leads to before its beginning")
+        return super().seek(offset, whence)
 
 
 def _check_sizes(path: Path, name: str, files: list[zipfile.ZipInfo], budget: Budget) -> None:
