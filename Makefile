@@ -63,7 +63,7 @@ bench-gpu: setup  ## Measure training and labelling by the networks alone, on th
 bench-real: setup  ## Measure quality on COVID-SemiSeg; the outcome goes to docs/benchmarks (hours)
 	$(BENCH).real_data
 
-guide-pictures: setup  ## Take the pictures of docs/guides anew, in a real Label Studio with Chromium (minutes)
+guide-pictures: setup  ## Take the pictures of docs/guides anew, in the console and a real Label Studio with Chromium (minutes)
 	PYTHONPATH=tests $(BIN)/python -m pictures
 
 clean:  ## Remove caches and builds; .venv and MASKLOOM_HOME stay

@@ -17,20 +17,19 @@ _SETTLE_MS = 1500
 def photographs(browser: Browser, scene: ConsoleScene) -> Iterator[tuple[str, bytes]]:
     """Names and pictures (PNG)."""
     lead, admin = _sign_in(browser, scene, "lea"), _sign_in(browser, scene, ADMIN)
-    yield "console-runs", _seen(lead, scene, "/", 440)
+    yield "console-runs", _seen(lead, scene, "/", 520)
     yield "console-run", _seen(lead, scene, f"/runs/{scene.first}", 1010)
-    yield "console-intake", _seen(lead, scene, f"/datasets/{DATASET}/intake", 640)
-    yield "console-gallery", _seen(lead, scene, f"/datasets/{DATASET}?split=unlabelled", 640)
-    yield "console-new-run", _seen(lead, scene, "/runs/new", 760)
+    yield "console-intake", _seen(lead, scene, f"/datasets/{DATASET}/intake", 760)
+    yield "console-gallery", _seen(lead, scene, f"/datasets/{DATASET}?split=unlabelled", 520)
+    yield "console-new-run", _seen(lead, scene, "/runs/new", 800)
     lead.goto(f"{scene.url}/compare?a={scene.first}&b={scene.second}")
-    lead.get_by_role("heading", name="Where they differ most").scroll_into_view_if_needed()
-    yield "console-compare", _below(lead, "Where they differ most", 560)
+    yield "console-compare", _below(lead, "Where they differ most", 470)
     yield "console-reviews", _seen(lead, scene, "/reviews", 800)
     lead.goto(f"{scene.url}/reviews/{scene.review}")
-    yield "console-review", _below(lead, "Slices", 620)
-    yield "console-models", _seen(lead, scene, "/models", 720)
-    yield "console-accounts", _seen(admin, scene, "/accounts", 480)
-    yield "console-audit", _seen(admin, scene, "/audit", 560)
+    yield "console-review", _below(lead, "Slices", 700)
+    yield "console-models", _seen(lead, scene, "/models", 860)
+    yield "console-accounts", _seen(admin, scene, "/accounts", 640)
+    yield "console-audit", _seen(admin, scene, "/audit", 760)
 
 
 def _sign_in(browser: Browser, scene: ConsoleScene, account: str) -> Page:
