@@ -6,48 +6,18 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from maskloom.services.access.signing_in import invite_first_admin
-from support.browser import chromium
 from support.servers import PostgresServer
 from support.service import OPEN, PASSWORD, Service, served
+from support.visiting import sign_in
 
 
 @pytest.fixture(scope="module")
 def service(postgres_server: PostgresServer) -> Iterator[Service]:
     with served(postgres_server) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A new visitor, on whose pages no script fails and nothing is asked of elsewhere."""
-    context = browser.new_context()
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda request: None if "127.0.0.1" in request.url else wrong.append(request.url))
-    page.on(
-        "console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None
-    )
-    yield page
-    context.close()
-    assert wrong == []
-
-
-def sign_in(page: Page, service: Service, account: str, at: str = "/") -> None:
-    page.goto(service.url + at)
-    page.get_by_label("Account").fill(account)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_label("Password").press("Enter")
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
 def test_who_is_not_signed_in_is_shown_where_to_and_then_what_they_asked_for(
@@ -67,32 +37,31 @@ def test_who_is_not_signed_in_is_shown_where_to_and_then_what_they_asked_for(
     "elsewhere", ["https://example.org/", "//example.org/", "javascript:alert(1)", "/\\example.org"]
 )
 def test_signing_in_leads_nowhere_else(page: Page, service: Service, elsewhere: str) -> None:
-    sign_in(page, service, "vera", f"/sign-in?next={elsewhere}")
+    sign_in(page, service.url, "vera", f"/sign-in?next={elsewhere}")
     assert page.url == f"{service.url}/"
 
 
 def test_a_lead_stops_a_run_and_goes_on_with_it(page: Page, service: Service) -> None:
-    sign_in(page, service, "lea")
+    sign_in(page, service.url, "lea")
     page.get_by_role("link", name=service.run.id).click()
     state = page.locator(".state")
     page.get_by_role("button", name="Resume").click()
     expect(state).to_have_text("queued")
     page.get_by_role("button", name="Pause").click()
     expect(state).to_have_text("paused")
-    page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Cancel").click()
     expect(state).to_have_text("cancelled")
 
 
 def test_a_viewer_sees_a_run_and_can_change_nothing(page: Page, service: Service) -> None:
-    sign_in(page, service, "vera")
+    sign_in(page, service.url, "vera")
     page.get_by_role("link", name=service.run.id).click()
     expect(page.get_by_text("expert masks")).to_be_visible()
     assert page.get_by_role("button").all_text_contents() == ["Sign out"]
 
 
 def test_somebody_from_elsewhere_sees_nothing_of_it(page: Page, service: Service) -> None:
-    sign_in(page, service, "sam")
+    sign_in(page, service.url, "sam")
     expect(page.get_by_text("No run yet on a data set that you see")).to_be_visible()
     answer = page.goto(f"{service.url}/runs/{service.run.id}")
     assert answer is not None
@@ -101,7 +70,7 @@ def test_somebody_from_elsewhere_sees_nothing_of_it(page: Page, service: Service
 
 
 def test_a_gallery_leads_to_a_slice_and_its_masks(page: Page, service: Service) -> None:
-    sign_in(page, service, "vera", "/datasets")
+    sign_in(page, service.url, "vera", "/datasets")
     page.get_by_role("link", name=OPEN).click()
     expect(page.locator(".gallery li")).to_have_count(3)
     expect(page.locator(".gallery .layer")).to_have_count(3)
@@ -137,7 +106,7 @@ def drawn(image: Locator) -> bool:
 
 
 def test_signing_out_ends_it(page: Page, service: Service) -> None:
-    sign_in(page, service, "vera")
+    sign_in(page, service.url, "vera")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.goto(f"{service.url}/datasets")

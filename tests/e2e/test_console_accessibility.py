@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
-from support.browser import chromium
 from support.servers import PostgresServer
-from support.service import PASSWORD, Service, served
+from support.service import Service, served
+from support.visiting import faults, sign_in
 from support.watched import finished_runs
 
-GRAVE = {"serious", "critical"}
 ENTRANCES = ("/sign-in", "/welcome", "/nowhere")
 
 
@@ -25,32 +23,13 @@ def service(postgres_server: PostgresServer) -> Iterator[Service]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
 def signed_in(browser: Browser, service: Service, theme: str) -> BrowserContext:
     # axe comes into a page as a script of its text, which the policy of pages would refuse.
     context = browser.new_context(bypass_csp=True)
     context.add_init_script(f"localStorage.setItem('maskloom.theme', '{theme}')")
     page = context.new_page()
-    page.goto(service.url + "/sign-in")
-    page.get_by_label("Account").fill("ada")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_label("Password").press("Enter")
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    sign_in(page, service.url, "ada")
     return context
-
-
-def faults(page: Page) -> list[str]:
-    return [
-        f"{page.url}: {fault['id']}: {node['html'][:200]}"
-        for fault in Axe().run(page).response["violations"]
-        if fault["impact"] in GRAVE
-        for node in fault["nodes"]
-    ]
 
 
 def kind_of(link: str) -> str:

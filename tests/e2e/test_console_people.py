@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from support.asking import ask
-from support.browser import chromium
 from support.oidc_provider import OidcProvider, oidc_provider
 from support.servers import PostgresServer, free_ports
 from support.service import ADMIN, API, OPEN, PASSWORD, Service, served
+from support.visiting import faults, sign_in, visiting
 
 
 @pytest.fixture(scope="module")
@@ -31,48 +30,17 @@ def service(postgres_server: PostgresServer, provider: OidcProvider) -> Iterator
         yield made
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A new visitor, on whose pages no script fails."""
-    context = browser.new_context()
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None
-    )
-    page.on("dialog", lambda dialog: dialog.accept())
-    yield page
-    context.close()
-    assert wrong == []
-
-
-def sign_in(page: Page, service: Service, account: str, at: str) -> None:
-    page.goto(service.url + at)
-    page.get_by_label("Account").fill(account)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_label("Password").press("Enter")
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-
-
-def no_serious_fault(page: Page) -> None:
-    found = [
-        one for one in Axe().run(page).response["violations"] if one["impact"] in {"serious", "critical"}
-    ]
-    assert found == []
+    """A new visitor, who may copy."""
+    with visiting(browser, permissions=["clipboard-read", "clipboard-write"]) as page:
+        yield page
 
 
 def test_an_admin_lets_somebody_in_who_then_makes_a_token(
     page: Page, browser: Browser, service: Service
 ) -> None:
-    sign_in(page, service, ADMIN, "/accounts")
+    sign_in(page, service.url, ADMIN, "/accounts")
     page.get_by_label("New account").fill("nora")
     page.get_by_role("button", name="Make").click()
     expect(page.get_by_role("heading", name="A link for nora")).to_be_visible()
@@ -82,7 +50,7 @@ def test_an_admin_lets_somebody_in_who_then_makes_a_token(
     assert link.startswith(f"{service.url}/welcome#")
     page.get_by_label(f"Role of nora on {OPEN}").select_option("reader")
     expect(page.get_by_label(f"Role of nora on {OPEN}")).to_have_attribute("data-role", "reader")
-    no_serious_fault(page)
+    assert faults(page) == []
     page.reload()
     assert link not in page.content(), "it is shown once"
 
@@ -101,7 +69,7 @@ def test_an_admin_lets_somebody_in_who_then_makes_a_token(
     text = theirs.locator("#secret").text_content()
     bearer = {"Authorization": f"Bearer {text}"}
     assert ask(f"{service.url}{API}/datasets/{OPEN}", **bearer).json["role"] == "viewer"
-    no_serious_fault(theirs)
+    assert faults(theirs) == []
     theirs.get_by_role("button", name="Revoke figures").click()
     expect(theirs.get_by_text("You have no tokens.")).to_be_visible()
     assert ask(f"{service.url}{API}/me", **bearer).status == 401
@@ -115,7 +83,7 @@ def test_an_admin_lets_somebody_in_who_then_makes_a_token(
 
 
 def test_what_is_refused_is_shown_and_the_page_is_as_before(page: Page, service: Service) -> None:
-    sign_in(page, service, ADMIN, "/accounts")
+    sign_in(page, service.url, ADMIN, "/accounts")
     page.get_by_label("New account").fill(ADMIN)
     page.get_by_role("button", name="Make").click()
     expect(page.get_by_role("status")).to_contain_text("there is an account 'ada' already")
@@ -123,7 +91,7 @@ def test_what_is_refused_is_shown_and_the_page_is_as_before(page: Page, service:
 
 
 def test_somebody_changes_their_password_and_ends_their_other_sessions(page: Page, service: Service) -> None:
-    sign_in(page, service, "rhea", "/you")
+    sign_in(page, service.url, "rhea", "/you")
     service.sign_in("rhea")
     page.reload()
     page.get_by_role("button", name="End all others").click()
@@ -142,7 +110,7 @@ def test_an_admin_looks_through_the_trail_verifies_it_and_takes_it_out(
     page: Page, service: Service, tmp_path: Path
 ) -> None:
     service.as_("lea").ask("POST", f"/runs/{service.run.id}/resume", {})
-    sign_in(page, service, ADMIN, "/audit")
+    sign_in(page, service.url, ADMIN, "/audit")
     page.get_by_role("button", name="Verify the chain").click()
     expect(page.get_by_text("verified up to entry")).to_be_visible()
     page.get_by_label("Who").fill("lea")
@@ -152,7 +120,7 @@ def test_an_admin_looks_through_the_trail_verifies_it_and_takes_it_out(
     rows = page.locator("tbody tr")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("run.resumed")
-    no_serious_fault(page)
+    assert faults(page) == []
     with page.expect_download() as started:
         page.get_by_role("link", name="Download as CSV").click()
     started.value.save_as(tmp_path / "audit.csv")

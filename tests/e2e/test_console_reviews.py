@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from maskloom.platform.catalog import runs
-from support.browser import chromium
 from support.handed_out import BEN, RHEA, HandedOut, hand_out, read_some
 from support.servers import PostgresServer
-from support.service import OPEN, PASSWORD, Service, served
+from support.service import OPEN, Service, served
+from support.visiting import faults, sign_in
 
 
 @pytest.fixture(scope="module")
@@ -28,43 +27,10 @@ def handed(service: Service) -> HandedOut:
     return handed
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A new visitor, on whose pages no script fails."""
-    context = browser.new_context()
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if "Security Policy" in said.text else None)
-    yield page
-    context.close()
-    assert wrong == []
-
-
-def sign_in(page: Page, service: Service, account: str, at: str) -> None:
-    page.goto(service.url + at)
-    page.get_by_label("Account").fill(account)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_label("Password").press("Enter")
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-
-
-def faults(page: Page) -> list[str]:
-    """What axe-core finds serious."""
-    found = Axe().run(page).response["violations"]
-    return [one["id"] for one in found if one["impact"] in {"serious", "critical"}]
-
-
 def test_a_lead_starts_a_run_with_readers_and_is_told_what_is_wrong_in_it(
     page: Page, service: Service
 ) -> None:
-    sign_in(page, service, "lea", "/")
+    sign_in(page, service.url, "lea", "/")
     page.get_by_role("link", name="New run").click()
     page.get_by_label("Seed").fill("77")
     page.get_by_text("Readers", exact=True).click()
@@ -93,7 +59,7 @@ def test_a_lead_starts_a_run_with_readers_and_is_told_what_is_wrong_in_it(
 
 
 def test_a_recipe_brings_its_own_values(page: Page, service: Service) -> None:
-    sign_in(page, service, "lea", "/runs/new")
+    sign_in(page, service.url, "lea", "/runs/new")
     page.get_by_role("radio", name="supervised").check()
     expect(page.locator("#readers")).to_have_count(0)
     page.get_by_role("radio", name="semi-inf-net The").check()
@@ -104,7 +70,7 @@ def test_a_recipe_brings_its_own_values(page: Page, service: Service) -> None:
 def test_a_lead_looks_at_a_review_by_keys_and_closes_it(
     page: Page, service: Service, handed: HandedOut
 ) -> None:
-    sign_in(page, service, "lea", "/reviews")
+    sign_in(page, service.url, "lea", "/reviews")
     expect(page.locator(".agreement .others").first).to_have_text("0.50")
     assert faults(page) == []
     page.get_by_role("link", name="1 to decide").click()
@@ -122,7 +88,6 @@ def test_a_lead_looks_at_a_review_by_keys_and_closes_it(
     handed.reader(RHEA).skip(handed.rounds_slices()[3])
     handed.sync()
     expect(page.locator(".case", has_text=f"{RHEA} rejected")).to_have_count(2, timeout=10_000)
-    page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Close").click()
     expect(page.locator(".state")).to_have_text("closed")
     expect(page.get_by_role("button", name="Close")).to_have_count(0)
@@ -130,7 +95,7 @@ def test_a_lead_looks_at_a_review_by_keys_and_closes_it(
 
 def test_a_reader_sees_their_own_and_nobody_elses(page: Page, service: Service, handed: HandedOut) -> None:
     other = hand_out(service, seed=6)
-    sign_in(page, service, RHEA, "/reviews")
+    sign_in(page, service.url, RHEA, "/reviews")
     expect(page.get_by_text("5 masks left")).to_be_visible()
     expect(page.get_by_text(str(other.reader(RHEA).folder))).to_be_visible()
     page.goto(f"{service.url}/reviews/{handed.review}")
@@ -141,7 +106,7 @@ def test_a_reader_sees_their_own_and_nobody_elses(page: Page, service: Service, 
 
 
 def test_a_viewer_is_refused(page: Page, service: Service, handed: HandedOut) -> None:
-    sign_in(page, service, "vera", f"/reviews/{handed.review}")
+    sign_in(page, service.url, "vera", f"/reviews/{handed.review}")
     expect(page.get_by_text("is for its readers and for leads")).to_be_visible()
     expect(page.locator(".case")).to_have_count(0)
     for path in ("/runs/new", f"/runs/{handed.run.id}/readers"):

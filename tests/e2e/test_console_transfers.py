@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from maskloom.services.jobs.foreman import Foreman
-from support.browser import chromium
 from support.servers import PostgresServer
-from support.service import ADMIN, OPEN, PASSWORD, Service, served
+from support.service import ADMIN, OPEN, Service, served
 from support.transfers import slices
+from support.visiting import faults, sign_in
 
 PATIENCE_MS = 60_000
 
@@ -35,43 +34,8 @@ def service(postgres_server: PostgresServer) -> Iterator[Service]:
             yield made
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A new visitor, on whose pages no script fails."""
-    context = browser.new_context()
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None
-    )
-    yield page
-    context.close()
-    assert wrong == []
-
-
-def sign_in(page: Page, service: Service, account: str, at: str) -> None:
-    page.goto(f"{service.url}/sign-in?next={at}")
-    page.get_by_label("Account").fill(account)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_label("Password").press("Enter")
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-
-
-def accessible(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
-    grave = [one for one in found if one["impact"] in {"serious", "critical"}]
-    assert grave == [], [(one["id"], one["nodes"][0]["html"]) for one in grave]
-
-
 def test_a_lead_uploads_slices_and_sees_what_was_set_aside(page: Page, service: Service) -> None:
-    sign_in(page, service, "lea", f"/datasets/{OPEN}")
+    sign_in(page, service.url, "lea", f"/datasets/{OPEN}")
     page.get_by_role("link", name="Add slices").click()
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_text("Choose slices first")).to_be_visible()
@@ -90,18 +54,18 @@ def test_a_lead_uploads_slices_and_sees_what_was_set_aside(page: Page, service: 
     expect(page.get_by_text("2 new slices, 2 new masks")).to_be_visible(timeout=PATIENCE_MS)
     page.get_by_text("What was set aside, and why").click()
     expect(page.locator(".reasons")).to_contain_text("holiday.png")
-    accessible(page)
+    assert faults(page) == []
     page.locator(".button.aside").click()
     expect(page.get_by_role("row").filter(has_text="holiday.png")).to_be_visible()
-    accessible(page)
+    assert faults(page) == []
 
 
 def test_a_lead_takes_the_masks_of_a_run_home(page: Page, service: Service, tmp_path: Path) -> None:
-    sign_in(page, service, "lea", f"/runs/{service.run.id}")
+    sign_in(page, service.url, "lea", f"/runs/{service.run.id}")
     page.get_by_role("button", name="Export as COCO").click()
     link = page.get_by_role("link", name="Download")
     expect(link).to_be_visible(timeout=PATIENCE_MS)
-    accessible(page)
+    assert faults(page) == []
     with page.expect_download() as coming:
         link.click()
     coming.value.save_as(tmp_path / "export.zip")
@@ -112,7 +76,7 @@ def test_a_lead_takes_the_masks_of_a_run_home(page: Page, service: Service, tmp_
 
 
 def test_a_viewer_finds_no_way_in_or_out(page: Page, service: Service) -> None:
-    sign_in(page, service, "vera", f"/datasets/{OPEN}")
+    sign_in(page, service.url, "vera", f"/datasets/{OPEN}")
     expect(page.locator(".gallery")).to_be_visible()
     expect(page.get_by_role("link", name="Add slices")).to_have_count(0)
     for path in (f"/datasets/{OPEN}/intake", f"/datasets/{OPEN}/set-aside"):
@@ -124,7 +88,7 @@ def test_a_viewer_finds_no_way_in_or_out(page: Page, service: Service) -> None:
 
 
 def test_an_admin_makes_a_data_set(page: Page, service: Service) -> None:
-    sign_in(page, service, ADMIN, "/datasets")
+    sign_in(page, service.url, ADMIN, "/datasets")
     page.get_by_text("New data set").click()
     page.get_by_label("Name").fill(OPEN)
     page.get_by_role("button", name="Make it").click()
@@ -133,4 +97,4 @@ def test_an_admin_makes_a_data_set(page: Page, service: Service) -> None:
     page.get_by_role("button", name="Make it").click()
     expect(page.get_by_role("heading", name="Add slices")).to_be_visible()
     expect(page.get_by_role("link", name="lungs ü & co")).to_be_visible()
-    accessible(page)
+    assert faults(page) == []

@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from maskloom.platform.run_facts import Run
-from support.browser import chromium
 from support.servers import PostgresServer
-from support.service import PASSWORD, Service, served
+from support.service import Service, served
+from support.visiting import sign_in, visiting
 from support.watched import finished_runs
 
 
@@ -21,31 +21,13 @@ def watched(postgres_server: PostgresServer) -> Iterator[tuple[Service, Run, Run
         yield service, *finished_runs(service)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
 @pytest.fixture
 def page(browser: Browser, watched: tuple[Service, Run, Run]) -> Iterator[Page]:
-    """Vera's page, on which no script fails, nothing is asked of elsewhere, and nothing offends the policy."""
-    service, _, _ = watched
-    context = browser.new_context(color_scheme="dark")
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda asked: None if "127.0.0.1" in asked.url else wrong.append(asked.url))
-    page.on("console", lambda said: wrong.append(said.text) if "Security Policy" in said.text else None)
-    page.goto(service.url)
-    page.get_by_label("Account").fill("vera")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_label("Password").press("Enter")
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-    page.wait_for_load_state()  # its scripts are there
-    yield page
-    context.close()
-    assert wrong == []
+    """Vera's page."""
+    with visiting(browser, color_scheme="dark") as page:
+        sign_in(page, watched[0].url, "vera")
+        page.wait_for_load_state()  # its scripts are there
+        yield page
 
 
 def test_a_run_shows_its_rounds_and_charts(page: Page, watched: tuple[Service, Run, Run]) -> None:

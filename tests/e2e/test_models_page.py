@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from maskloom.platform.facts import Split
 from maskloom.platform.run_facts import Run
-from support.browser import chromium
 from support.painted import ingest_phantom
 from support.registry import finished_run, registered
 from support.servers import PostgresServer
-from support.service import OPEN, PASSWORD, Service, served
+from support.service import OPEN, Service, served
+from support.visiting import faults, sign_in
 
 TRAININGS = {"poor": 1, "good": 3, "best": 9}
 
@@ -40,38 +39,8 @@ def service(begun: Service, unnamed: Run, tmp_path_factory: pytest.TempPathFacto
     return begun
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A new visitor, on whose pages no script fails and nothing is refused by the page's own policy."""
-    context = browser.new_context()
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None
-    )
-    page.on("dialog", lambda dialog: dialog.accept())
-    yield page
-    context.close()
-    assert wrong == []
-
-
-def sign_in(page: Page, service: Service, account: str, at: str) -> None:
-    page.goto(service.url + at)
-    page.get_by_label("Account").fill(account)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_label("Password").press("Enter")
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-
-
 def test_a_lead_promotes_overrides_and_rolls_back(page: Page, service: Service) -> None:
-    sign_in(page, service, "lea", "/models")
+    sign_in(page, service.url, "lea", "/models")
     expect(page.get_by_text(f"{OPEN} has no champion yet")).to_be_visible()
     champion = page.locator("#champion")
     page.get_by_role("button", name="Promote good").click()
@@ -103,17 +72,16 @@ def test_a_viewer_sees_the_same_and_decides_nothing(page: Page, service: Service
         .status
         == 200
     )
-    sign_in(page, service, "vera", "/models")
+    sign_in(page, service.url, "vera", "/models")
     expect(page.locator("#champion")).to_have_text("good")
     expect(page.locator(".reigns li").first).to_contain_text("good")
     assert page.get_by_role("button").all_text_contents() == ["Sign out"]
     assert page.locator("form").count() == 0
-    faults = Axe().run(page).response["violations"]
-    assert [fault["id"] for fault in faults if fault["impact"] in {"serious", "critical"}] == []
+    assert faults(page) == []
 
 
 def test_somebody_from_elsewhere_sees_nothing_of_it(page: Page, service: Service) -> None:
-    sign_in(page, service, "sam", "/models")
+    sign_in(page, service.url, "sam", "/models")
     expect(page.get_by_text("has no champion yet")).to_be_visible()
     answer = page.goto(f"{service.url}/models?dataset={OPEN}")
     assert answer is not None
@@ -121,7 +89,7 @@ def test_somebody_from_elsewhere_sees_nothing_of_it(page: Page, service: Service
 
 
 def test_a_finished_runs_network_gets_a_name_on_its_page(page: Page, service: Service, unnamed: Run) -> None:
-    sign_in(page, service, "lea", f"/runs/{unnamed.id}")
+    sign_in(page, service.url, "lea", f"/runs/{unnamed.id}")
     page.get_by_label("Name of its network").fill("good")
     page.get_by_role("button", name="Register as candidate").click()
     expect(page.get_by_role("status")).to_contain_text("has a model 'good' already")

@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from maskloom.pipelines.report import write_report
-from support.browser import chromium
 from support.painted import painted_run
 from support.servers import PostgresServer
 
@@ -50,12 +49,6 @@ def report(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFac
     with painted_run(postgres_server) as painted:
         write_report(painted.platform, painted.run, path)
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 Opened = Callable[..., "Page"]

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from support.browser import chromium
 from support.commands import Shell
 from support.service import PASSWORD
 from support.transfers import slices
@@ -41,12 +40,6 @@ def welcome(shell: Shell) -> Iterator[str]:
             assert process.wait(shell.patience_s) == 0
         finally:
             process.kill()
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 def visitor(browser: Browser, link: str, account: str = "") -> Page:
