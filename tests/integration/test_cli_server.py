@@ -12,9 +12,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from maskloom.pipelines.out_folder import files_below
+from maskloom.platform.catalog import audit
 from maskloom.platform.errors import MaskloomError
 from maskloom.services.api.serving import serving
 from maskloom.services.cli.main import app
+from support.lossy import lossy
 from support.painted import painted_run
 from support.servers import PostgresServer
 from support.service import ADMIN, OPEN, Service, populate
@@ -219,6 +221,12 @@ def test_a_model_is_named_and_promoted_in_the_same_words(commands: Commands) -> 
         ]
         assert [one.exit_code for one in told] == [0, 0, 0], [one.exception for one in told]
         said.append([one.stdout for one in told])
+    with lossy(commands.service.url) as wire:
+        wire.lose(1)
+        lost = commands.there("models", "archive", "lung", *on, MASKLOOM_SERVER=wire.url)
+        assert (lost.exit_code, wire.lost) == (0, 1), lost.exception
+    newest = commands.service.platform.database.transaction(lambda c: audit.newest(c, None, 2))
+    assert [entry.act.action for entry in newest] == ["model.archived", "model.registered"], "it is done once"
     promoted = commands.there("models", "promote", "lung", *on, "--override", "to see")
     assert promoted.stdout == f"lung is the champion of {OPEN}\n", promoted.exception
     said.append([commands.here("models", "promote", "lung", *on).stdout])
