@@ -166,10 +166,9 @@ def test_data_come_in_and_go_out(service: Service, lead: Client, wire: LossyWire
     (tmp_path / "images").mkdir()
     for name, (image, _) in slices(2, patient=31).items():
         (tmp_path / "images" / name).write_bytes(image)
-    told: list[tuple[int, int]] = []
     with at_work(service.platform):
         sent = lead.uploads.send(OPEN, tmp_path / "images", split=Split.UNLABELLED)
-        done = lead.jobs.wait(sent.id, lambda done, total: told.append((done, total)))
+        done = lead.jobs.wait(sent.id)
         assert (done.outcome["added"], done.outcome["set_aside"]) == (2, 0)
         assert next(lead.jobs.list(OPEN)).id == sent.id
         wire.lose(1)
@@ -180,7 +179,6 @@ def test_data_come_in_and_go_out(service: Service, lead: Client, wire: LossyWire
     lead.exports.download(job.id, tmp_path / "export.zip")
     content = (tmp_path / "export.zip").read_bytes()
     assert hashlib.sha256(content).hexdigest() == job.outcome["digest"]
-    damaged = export_job(service, "done", job.outcome | {"size_bytes": 100})
     damaged = export_job(service, "done", job.outcome | {"size_bytes": 100})
     with (
         Client(service.url, token_of(service, "lea"), patience_s=0.5) as client,
