@@ -29,10 +29,11 @@ from maskloom.platform.run_facts import RunStatus
 from maskloom.platform.settings import Settings
 from maskloom.services.client import Client
 from maskloom.services.records import run_record
+from support.asking import ask
 from support.chest import ingest_chest
 from support.commands import Shell
 from support.servers import PostgresServer, remove_home, short_folder
-from support.service import ADMIN, STRANGER
+from support.service import ADMIN, API, STRANGER
 from support.tiny_flow import Printing, TinyCrew
 
 KILLS, RUNS = 20, 12
@@ -155,8 +156,17 @@ def _run_out(parts: Parts, token: str, ledger: Ledger) -> list[str]:
                 elif status == RunStatus.FINISHED:
                     left.discard(run_id)
             time.sleep(1)
+        while _open_jobs(parts, token, ledger) and time.monotonic() < deadline:
+            time.sleep(1)
         said = {run_id: client.runs.get(run_id) for run_id in left}
     return [f"run {run_id} is {record['status']}: {record['errors']}" for run_id, record in said.items()]
+
+
+def _open_jobs(parts: Parts, token: str, ledger: Ledger) -> list[str]:
+    """Jobs that wait, or are at work."""
+    signed = {"Authorization": f"Bearer {token}"}
+    states = {job: ask(f"{parts.url}{API}/jobs/{job}", **signed).json["status"] for job in ledger.jobs}
+    return [job for job, status in states.items() if status not in {"done", "failed"}]
 
 
 def _not_kept(platform: Platform, ledger: Ledger) -> list[str]:
