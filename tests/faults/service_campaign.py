@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 import random
 import sys
 import time
 from collections import Counter
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
@@ -125,7 +127,7 @@ def _disturb(
         parts.wait_until_ready()
         clients = Clients(parts.url, token, seed, RUNS)
         for _ in range(kills):
-            time.sleep(draws.uniform(1, 8))
+            time.sleep(draws.uniform(0.5, 6))
             part = draws.choice(PARTS)
             parts.kill(part)
             outcome.kills[part] += 1
@@ -199,7 +201,7 @@ def _otherwise(platform: Platform, alone: Platform, ledger: Ledger) -> list[str]
     recipe = recipes.with_settings(recipes.named(RECIPE), [*SETTINGS])
     for seed, run_id in ledger.runs.items():
         undisturbed, _ = drive.create(alone, recipe, CHEST, seed=seed)
-        with patch.object(drive, "Crew", TinyCrew):
+        with patch.object(drive, "Crew", TinyCrew), redirect_stdout(io.StringIO()):
             drive.drive(alone, undisturbed, workers=1, observer=Printing(), stop=Stop())
         wanted, got = run_record(alone, undisturbed), run_record(platform, drive.find(platform, run_id))
         found += [
