@@ -101,7 +101,7 @@ def section(outcome: Outcome) -> str:
     kept = "every one was done, and once" if not outcome.problems else "**not all was well**"
     lines += [
         "",
-        f"In {outcome.seconds:.0f} s, with {outcome.runs} runs and {outcome.jobs} jobs: {kept}.",
+        f"In {outcome.seconds:.0f} s, with {outcome.kills.total()} kills, {outcome.runs} runs and {outcome.jobs} jobs: {kept}.",
         "",
         *(f"- {problem}" for problem in outcome.problems),
     ]
