@@ -70,7 +70,7 @@ def serve(url: str, home: Path, *arguments: str, **environment: str) -> Iterator
         yield Served(port=make_url(base).port or 0, process=psutil.Process(process.pid), ready_s=ready_s)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        process.communicate(timeout=60)
 
 
 def sign_in(platform: Platform, count: int) -> list[str]:

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 import random
 import sys
 import time
 from collections import Counter
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
@@ -29,10 +31,11 @@ from maskloom.platform.run_facts import RunStatus
 from maskloom.platform.settings import Settings
 from maskloom.services.client import Client
 from maskloom.services.records import run_record
+from support.asking import ask
 from support.chest import ingest_chest
 from support.commands import Shell
 from support.servers import PostgresServer, remove_home, short_folder
-from support.service import ADMIN, STRANGER
+from support.service import ADMIN, API, STRANGER
 from support.tiny_flow import Printing, TinyCrew
 
 KILLS, RUNS = 20, 12
@@ -98,7 +101,7 @@ def section(outcome: Outcome) -> str:
     kept = "every one was done, and once" if not outcome.problems else "**not all was well**"
     lines += [
         "",
-        f"In {outcome.seconds:.0f} s, with {outcome.runs} runs and {outcome.jobs} jobs: {kept}.",
+        f"In {outcome.seconds:.0f} s, with {outcome.kills.total()} kills, {outcome.runs} runs and {outcome.jobs} jobs: {kept}.",
         "",
         *(f"- {problem}" for problem in outcome.problems),
     ]
@@ -124,7 +127,7 @@ def _disturb(
         parts.wait_until_ready()
         clients = Clients(parts.url, token, seed, RUNS)
         for _ in range(kills):
-            time.sleep(draws.uniform(1, 8))
+            time.sleep(draws.uniform(0.5, 6))
             part = draws.choice(PARTS)
             parts.kill(part)
             outcome.kills[part] += 1
@@ -155,8 +158,17 @@ def _run_out(parts: Parts, token: str, ledger: Ledger) -> list[str]:
                 elif status == RunStatus.FINISHED:
                     left.discard(run_id)
             time.sleep(1)
+        while _open_jobs(parts, token, ledger) and time.monotonic() < deadline:
+            time.sleep(1)
         said = {run_id: client.runs.get(run_id) for run_id in left}
     return [f"run {run_id} is {record['status']}: {record['errors']}" for run_id, record in said.items()]
+
+
+def _open_jobs(parts: Parts, token: str, ledger: Ledger) -> list[str]:
+    """Jobs that wait, or are at work."""
+    signed = {"Authorization": f"Bearer {token}"}
+    states = {job: ask(f"{parts.url}{API}/jobs/{job}", **signed).json["status"] for job in ledger.jobs}
+    return [job for job, status in states.items() if status not in {"done", "failed"}]
 
 
 def _not_kept(platform: Platform, ledger: Ledger) -> list[str]:
@@ -189,7 +201,7 @@ def _otherwise(platform: Platform, alone: Platform, ledger: Ledger) -> list[str]
     recipe = recipes.with_settings(recipes.named(RECIPE), [*SETTINGS])
     for seed, run_id in ledger.runs.items():
         undisturbed, _ = drive.create(alone, recipe, CHEST, seed=seed)
-        with patch.object(drive, "Crew", TinyCrew):
+        with patch.object(drive, "Crew", TinyCrew), redirect_stdout(io.StringIO()):
             drive.drive(alone, undisturbed, workers=1, observer=Printing(), stop=Stop())
         wanted, got = run_record(alone, undisturbed), run_record(platform, drive.find(platform, run_id))
         found += [

@@ -14,6 +14,7 @@ from http.client import HTTPException
 
 from maskloom.platform.account_facts import Role
 from maskloom.platform.errors import MaskloomError
+from maskloom.platform.run_facts import RunStatus
 from maskloom.services.client import Client
 from maskloom.services.errors import Conflict
 from support.asking import Answer, ask
@@ -66,6 +67,8 @@ class Clients:
     def _start_runs(self) -> None:
         with self._client() as client:
             for seed in range(self._seeds):
+                if self._ended.is_set():
+                    return
                 with self._telling("a run was not started"):
                     started = client.runs.start(CHEST, RECIPE, settings=SETTINGS, seed=seed)
                     self.ledger.runs[seed] = started.id
@@ -117,12 +120,19 @@ class Clients:
             )
             if sent is not None and sent.status == 202:
                 self.ledger.jobs.append(sent.json["id"])
-            for run in list(self.ledger.runs.values())[:1]:
+            for run in self._finished():
                 body = json.dumps({"format": "png"}).encode()
                 asked = self._insist("POST", f"/runs/{run}/exports", body, key)
                 if asked.status == 202:
                     self.ledger.jobs.append(asked.json["id"])
                     self.ledger.acts["export.asked"] += 1
+
+    def _finished(self) -> list[str]:
+        """The first run, once it has something to export."""
+        with suppress(MaskloomError), self._client() as client:
+            some = list(self.ledger.runs.values())[:1]
+            return [run for run in some if client.runs.get(run)["status"] == RunStatus.FINISHED]
+        return []
 
     def _insist(self, method: str, path: str, body: bytes, key: str) -> Answer:
         """Ask until there is an answer; it is done once all the same."""
