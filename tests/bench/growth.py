@@ -15,7 +15,7 @@ from bench.multitude import LARGEST
 from maskloom.pipelines import drive, recipes
 from maskloom.pipelines.steps.sample import SAMPLERS
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import labels, leases, runs, slices, tickets
+from maskloom.platform.catalog import labels, leases, run_lists, runs, slices, tickets
 from maskloom.platform.facts import Split
 from maskloom.platform.run_facts import Priority, Ticket
 from maskloom.services.scheduler.scheduler import Scheduler
@@ -107,6 +107,6 @@ def _flat(platform: Platform) -> list[Callable[[Connection], Any]]:
         lambda c: runs.add_event(c, run, "resumed"),
         lambda c: slices.counts_of_each(c, names),
         lambda c: slices.page(c, LARGEST, Split.UNLABELLED, ("patient 2", 0, ""), 100),
-        lambda c: runs.page(c, names, None, 50),
+        lambda c: run_lists.page(c, names, None, 50),
         lambda c: labels.strongest(c, LARGEST, digests),
     ]

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from bench import multitude, streams
 from bench.served import Served, sign_in
 from maskloom.platform.bootstrap import Platform, open_platform
-from maskloom.platform.catalog import labels, runs, slices, steps, tickets
+from maskloom.platform.catalog import labels, run_lists, runs, slices, steps, tickets
 from maskloom.platform.facts import Split
 from maskloom.platform.run_facts import Priority, Ticket
 from maskloom.platform.settings import Settings
@@ -76,7 +76,7 @@ LOOKS: dict[str, Callable[[Connection, str], Any]] = {
     "masks that count": lambda c, _: labels.strongest(
         c, LARGEST, [one.digest for one in slices.page(c, LARGEST, Split.UNLABELLED, FIRST, 60)]
     ),
-    "runs": lambda c, _: runs.page(c, list(multitude.SHARES), None, 50),
+    "runs": lambda c, _: run_lists.page(c, list(multitude.SHARES), None, 50),
     "runs by status": lambda c, _: runs.by_status(c),
     "a run": runs.by_id,
     "a run's counts": runs.counts,

@@ -137,9 +137,11 @@ def oidc_provider() -> Iterator[OidcProvider]:
         provider = _Handler.provider = OidcProvider(issuer=f"http://localhost:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield provider
-        server.shutdown()
-        thread.join()
+        try:
+            yield provider
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from maskloom.pipelines import course, drive, recipes
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import audit, runs, steps, tickets
+from maskloom.platform.catalog import audit, run_lists, runs, steps, tickets
 from maskloom.platform.errors import UnknownName
 from maskloom.platform.run_facts import Run, RunStatus, Ticket
 from maskloom.services.access.caller import Caller
@@ -71,7 +71,7 @@ class Runs:
             caller.must_be(Role.VIEWER, dataset)
         datasets = caller.visible() if dataset is None else [dataset]
         before = place_of(cursor, RUN_PLACE)
-        found = self._transaction(lambda c: runs.page(c, datasets, before, limit, status))
+        found = self._transaction(lambda c: run_lists.page(c, datasets, before, limit, status))
         last = found[-1] if len(found) == limit else None
         return Page(
             items=[

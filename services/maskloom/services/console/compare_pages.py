@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from maskloom.pipelines.differences import Comparer
 from maskloom.pipelines.measures import in_order, measure_name
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import runs
+from maskloom.platform.catalog import run_lists
 from maskloom.services.api.comparisons import PLACE, comparable
 from maskloom.services.api.paging import Cursor, cursor_of, place_of
 from maskloom.services.api.views import RunRecord
@@ -48,7 +48,9 @@ class ComparePages:
         if len(run) == 2:
             named = urlencode({"a": run[0], "b": run[1]})
             raise HTTPException(303, "as a comparison is named", {"Location": f"/compare?{named}"})
-        choice = self._platform.database.transaction(lambda c: runs.page(c, visitor.visible(), None, _CHOICE))
+        choice = self._platform.database.transaction(
+            lambda c: run_lists.page(c, visitor.visible(), None, _CHOICE)
+        )
         chosen = {"a": a, "b": b}
         if not a or not b:
             return self._pages.show(

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from maskloom.pipelines.course import rounds_of
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import runs
+from maskloom.platform.catalog import run_lists
 from maskloom.platform.run_facts import RunStatus
 from maskloom.services.api.paging import Cursor, cursor_of, place_of
 from maskloom.services.api.runs import RUN_PLACE, run_seen
@@ -49,7 +49,7 @@ class RunPages:
             visitor.must_be(Role.VIEWER, dataset)
         datasets, before = [dataset] if dataset else visitor.visible(), place_of(cursor, RUN_PLACE)
         found = self._platform.database.transaction(
-            lambda c: runs.page(c, datasets, before, _MOST_RUNS, status or None)
+            lambda c: run_lists.page(c, datasets, before, _MOST_RUNS, status or None)
         )
         last = found[-1] if len(found) == _MOST_RUNS else None
         return self._pages.show(
