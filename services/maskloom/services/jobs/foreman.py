@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from types import TracebackType
 
 from maskloom.platform.bootstrap import Platform
@@ -16,6 +17,9 @@ LOOK_EVERY_S = 1.0
 PLACES = 2
 """How many jobs are done at a time: they mostly wait for disks."""
 _OBEY_S = 10.0
+_LONGEST_PAUSE_S = 60.0
+"""Between two tries at a job whose process ends badly again and again."""
+_ENDED_WELL = {0, 130}
 _log = logging.getLogger(__name__)
 
 
@@ -25,6 +29,8 @@ class Foreman:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._tries: dict[str, tuple[int, float]] = {}
+        """Of jobs whose process ended badly: how often in a row, and when to try again."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, name="foreman of jobs")
 
@@ -53,8 +59,12 @@ class Foreman:
             if worker.poll() is not None:
                 self._close(job, worker)
         left = self._platform.database.transaction(jobs.unfinished)
-        for job in [job for job in left if job not in self._workers][: PLACES - len(self._workers)]:
+        for job in [job for job in left if self._may_try(job)][: PLACES - len(self._workers)]:
             self._start(job)
+
+    def _may_try(self, job: str) -> bool:
+        _, again_at = self._tries.get(job, (0, 0.0))
+        return job not in self._workers and time.monotonic() >= again_at
 
     def _start(self, job: str) -> None:
         log = self._platform.settings.home / "logs" / f"job-{job}.log"
@@ -69,7 +79,13 @@ class Foreman:
         if worker.stdin is not None:
             worker.stdin.close()
         del self._workers[job]
-        _log.info("job %s: its process ended with %d", job, worker.wait())
+        code = worker.wait()
+        _log.info("job %s: its process ended with %d", job, code)
+        if code in _ENDED_WELL:
+            self._tries.pop(job, None)
+        else:
+            tries, _ = self._tries.get(job, (0, 0.0))
+            self._tries[job] = tries + 1, time.monotonic() + min(2.0**tries, _LONGEST_PAUSE_S)
 
     def _stop_all(self) -> None:
         for worker in self._workers.values():
