@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from http.client import HTTPConnection
+from shutil import which
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -368,6 +370,16 @@ def test_metrics_follow_what_happens(service: Service) -> None:
     assert grown[asked % ("POST", "", 202)] == 1
     assert grown[asked % ("GET", "/{run}", 404)] == 1
     assert after["maskloom_step_errors_total{}"] == 0
+
+
+def test_metrics_have_the_gpus_that_the_driver_tells_of(service: Service) -> None:
+    told = (
+        subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
+        if which("nvidia-smi")
+        else ""
+    )
+    found = [name for name in figures(service) if name.startswith("maskloom_gpu_busy_ratio")]
+    assert len(found) == len(told.splitlines())
 
 
 def test_metrics_name_nothing_that_is_somebodys(service: Service) -> None:

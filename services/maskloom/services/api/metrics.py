@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, review_lists, reviews, runs, steps, tickets
+from maskloom.platform.gpus import gpus
 from maskloom.services.api.problems import refusals
 
 _TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}, "description": "Metrics"}}
@@ -61,6 +62,19 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """What the catalog says now."""
         yield from self._platform.database.transaction(_of_catalog)
+        yield from _of_machine()
+
+
+def _of_machine() -> list[Metric]:
+    """The GPUs of this machine. Those of a cluster's other machines are told of by Ray itself."""
+    busy = GaugeMetricFamily("maskloom_gpu_busy_ratio", "Share of time that a GPU works.", labels=["gpu"])
+    used = GaugeMetricFamily("maskloom_gpu_memory_used_bytes", "Memory of a GPU in use.", labels=["gpu"])
+    whole = GaugeMetricFamily("maskloom_gpu_memory_bytes", "Memory of a GPU.", labels=["gpu"])
+    for gpu in gpus():
+        busy.add_metric([str(gpu.index)], gpu.busy)
+        used.add_metric([str(gpu.index)], gpu.memory_used)
+        whole.add_metric([str(gpu.index)], gpu.memory)
+    return [busy, used, whole]
 
 
 def _of_catalog(connection: Connection) -> list[Metric]:
