@@ -373,11 +373,8 @@ def test_metrics_follow_what_happens(service: Service) -> None:
 
 
 def test_metrics_have_the_gpus_that_the_driver_tells_of(service: Service) -> None:
-    told = (
-        subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
-        if which("nvidia-smi")
-        else ""
-    )
+    smi = which("nvidia-smi")
+    told = subprocess.run([smi, "-L"], capture_output=True, text=True, check=True).stdout if smi else ""
     found = [name for name in figures(service) if name.startswith("maskloom_gpu_busy_ratio")]
     assert len(found) == len(told.splitlines())
 
