@@ -12,10 +12,12 @@ from typing import Any
 
 import psutil
 import pytest
+from sqlalchemy import Connection
 
 from maskloom.pipelines import drive
 from maskloom.platform.bootstrap import Platform, open_platform
-from maskloom.platform.catalog import runs
+from maskloom.platform.catalog import runs, tickets
+from maskloom.platform.run_facts import Priority, Ticket
 from maskloom.platform.settings import Settings
 from maskloom.services.records import run_record
 from support.chest import ingest_chest
@@ -152,6 +154,36 @@ def test_a_paused_run_makes_room_and_goes_on_when_it_is_queued_again(shell: Home
         assert "It is queued, with high priority" in shell("resume", first, "--queue", "high").out
         wait_until(lambda: status(shell, first) == "finished")
         assert status(shell, second) == "cancelled"
+
+
+def test_a_run_that_is_paused_and_queued_again_between_two_looks_goes_on(shell: Home) -> None:
+    run = queue(shell)
+    with serving(shell, TINY_HOLD="label"):
+        held = driver(shell, run)
+
+        def pause_and_resume(connection: Connection) -> None:
+            drive.request(connection, drive.find(shell.platform, run), "paused")
+            tickets.queue(connection, run, Ticket(owner="ada", priority=Priority.HIGH, workers=1))
+
+        shell.platform.database.transaction(pause_and_resume)
+        until_gone(held)
+        assert driver(shell, run).pid != held.pid
+        wait_until(lambda: status(shell, run) == "running")
+        (shell.home / "go").touch()
+        wait_until(lambda: status(shell, run) == "finished")
+
+
+def test_a_run_that_is_cancelled_while_its_driver_starts_stays_so(shell: Home) -> None:
+    run = queue(shell)
+    with serving(shell, TINY_HOLD="label"):
+        wait_until(lambda: bool(drivers_of(run)))
+        (starting,) = drivers_of(run)
+        shell.platform.database.transaction(
+            lambda c: drive.request(c, drive.find(shell.platform, run), "cancelled")
+        )
+        until_gone(starting)
+    events = shell.platform.database.transaction(lambda c: runs.events(c, run))
+    assert [kind for kind, _, _ in events] == ["queued", "cancelled"]
 
 
 def test_a_driver_that_dies_is_replaced_but_not_for_ever(shell: Home) -> None:

@@ -114,13 +114,15 @@ def _check_weights(network: NetworkParameters, platform: Platform) -> None:
             raise SettingsError(str(error), key="network.backbone") from None
 
 
-def drive(platform: Platform, run: Run, *, workers: int, observer: Observer, stop: Stop) -> Finished:
-    """Go through `run` to its end; what is committed is replayed.
+def drive(
+    platform: Platform, run: Run, *, workers: int, observer: Observer, stop: Stop, even_stopped: bool = True
+) -> Finished:
+    """Go through `run` to its end; what is committed is replayed. `even_stopped`: also where it was paused or cancelled.
 
-    Raises RunBusy when another process drives it, and Waiting when it waits for a review: then nothing is held, and the
-    same call goes on once the review is closed.
+    Raises RunBusy when another process drives it, Stopped when it is stopped or was, and Waiting when it waits for a review:
+    then nothing is held, and the same call goes on once the review is closed.
     """
-    lease = _take(platform, run)
+    lease = _take(platform, run, None if even_stopped else stop)
     with flowing(
         platform,
         run,
@@ -212,8 +214,12 @@ def pairs_of(platform: Platform, dataset: str, split: Split) -> tuple[tuple[str,
     return tuple((item.slice, item.mask) for item in items if item.mask is not None)
 
 
-def _take(platform: Platform, run: Run) -> leases.Lease:
+def _take(platform: Platform, run: Run, obedient: Stop | None) -> leases.Lease:
     def take(connection: Connection) -> leases.Lease | leases.Holder:
+        runs.lock_events(connection, run.id)
+        if obedient is not None:
+            _obey(connection, run, obedient)
+            obedient.check()
         answer = leases.acquire(connection, runs.lease_name(run.id), leases.this_process())
         if isinstance(answer, leases.Lease):
             runs.add_event(connection, run.id, "started", _environment())

@@ -77,11 +77,12 @@ class Ticket:
 class Wanted:
     """A run that schedulers should see to.
 
-    `since_s`: seconds since its state last changed: was queued, started, or its review closed. `deaths`: how often its driver
-    has died since it was queued and since its newest step.
+    `entry`: the event that queued it last. `since_s`: seconds since its state last changed: was queued, started, or its review
+    closed. `deaths`: how often its driver has died since it was queued and since its newest step.
     """
 
     run: str
+    entry: int
     ticket: Ticket
     since_s: float
     deaths: int

@@ -119,10 +119,15 @@ def add_event(connection: Connection, run: str, kind: str, detail: dict[str, Any
     Who else records something of the same run waits for the end of this transaction: so events become visible in the order
     of their ids.
     """
+    lock_events(connection, run)
+    connection.execute(insert(run_events).values(run=run, kind=kind, detail=detail or {}))
+
+
+def lock_events(connection: Connection, run: str) -> None:
+    """Let nobody else record an event of `run` before this transaction ends: for who decides by the newest one."""
     connection.execute(
         text("select pg_advisory_xact_lock(hashtextextended('run_events ' || :run, 0))"), {"run": run}
     )
-    connection.execute(insert(run_events).values(run=run, kind=kind, detail=detail or {}))
 
 
 def last_event(connection: Connection, run: str) -> tuple[str, dict[str, Any]] | None:

@@ -15,7 +15,7 @@ from maskloom.platform.run_facts import Priority, RunStatus, Ticket, Wanted
 
 _WANTED = text(
     f"""
-    select t.run, t.detail, extract(epoch from clock_timestamp() - coalesce(closing.at, last.at)) as since_s,
+    select t.run, t.id as entry, t.detail, extract(epoch from clock_timestamp() - coalesce(closing.at, last.at)) as since_s,
         (select count(*) from run_events e where e.run = t.run and e.kind = 'died' and e.id > t.id and e.at > coalesce(
             (select max(s.at) from run_steps s where s.run = t.run), '-infinity')) as deaths
     from newest_events newest
@@ -63,6 +63,7 @@ def wanted(connection: Connection) -> list[Wanted]:
     return [
         Wanted(
             run=row.run,
+            entry=row.entry,
             ticket=Ticket(
                 owner=row.detail["owner"],
                 priority=Priority(row.detail["priority"]),

@@ -27,7 +27,12 @@ def main(run_id: str, workers: int) -> int:
     try:
         with stopping_on_signals(stop), open_platform() as platform:
             drive.drive(
-                platform, drive.find(platform, run_id), workers=workers, observer=_Nobody(), stop=stop
+                platform,
+                drive.find(platform, run_id),
+                workers=workers,
+                observer=_Nobody(),
+                stop=stop,
+                even_stopped=False,  # it may have been stopped while this process started
             )
     except Waiting:
         return 0

@@ -101,6 +101,10 @@ class Scheduler:
         for run, one in self._driven.items():
             if run not in by_run:
                 self._ask_to_end(one)
+            elif by_run[run].entry != one.wanted.entry:
+                # Stopped and queued again between two looks, perhaps with another ticket.
+                one.wanted = by_run[run]
+                self._ask_to_end(one)
         self._kill_the_deaf()
         self._see_who_is_still()
         decision = decide(*self._as_turns(wanted, driven_elsewhere), last_turns, self._places)
