@@ -32,7 +32,7 @@ from maskloom.services.api.views import (
     StoryView,
 )
 from maskloom.services.records import recipe_name, run_record
-from maskloom.services.stories import story
+from maskloom.services.slice_story import story
 
 RUN_PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[datetime, str])
 

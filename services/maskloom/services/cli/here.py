@@ -21,7 +21,7 @@ from maskloom.services.api.views import RunRecord, StoryView
 from maskloom.services.cli.place import Glance
 from maskloom.services.model_records import model_record
 from maskloom.services.records import run_record
-from maskloom.services.stories import story
+from maskloom.services.slice_story import story
 
 if TYPE_CHECKING:
     from maskloom.pipelines.review.summary import ReviewSummary

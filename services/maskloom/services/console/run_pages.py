@@ -15,7 +15,7 @@ from maskloom.platform.run_facts import RunStatus
 from maskloom.services.api.paging import Cursor, cursor_of, place_of
 from maskloom.services.api.runs import RUN_PLACE, run_seen
 from maskloom.services.console.page import Pages, Visitor, page_router
-from maskloom.services.console.story import story_of
+from maskloom.services.console.steps_taken import steps_taken
 from maskloom.services.outlook import outlook
 from maskloom.services.records import run_record
 
@@ -86,4 +86,4 @@ class RunPages:
     def steps(self, run: str, visitor: Visitor) -> HTMLResponse:
         """What a run has done, step by step: for its page, once somebody unfolds it."""
         found = run_seen(self._platform, visitor, run, Role.VIEWER)
-        return self._pages.show("steps.html.j2", story=story_of(self._platform, found))
+        return self._pages.show("steps.html.j2", steps=steps_taken(self._platform, found))

@@ -21,7 +21,7 @@ class Told:
     seconds: float
 
 
-def story_of(platform: Platform, run: Run) -> list[Told]:
+def steps_taken(platform: Platform, run: Run) -> list[Told]:
     """The steps that a run has taken, in their order."""
     following = Following()
     told = []
