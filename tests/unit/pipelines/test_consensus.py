@@ -53,3 +53,12 @@ def test_where_somebody_marks_nothing_the_majority_decides() -> None:
     nothing = np.zeros((48, 64), np.uint8)
     assert np.array_equal(staple([disc(30), disc(30), nothing]), disc(30))
     assert not staple([disc(30), nothing]).any()
+
+
+def test_where_readers_hardly_agree_the_majority_decides() -> None:
+    """Of these two masks the estimate marks nothing, not even the pixel that both have."""
+    masks = [
+        np.array(rows, np.uint8) * 255
+        for rows in ([[0, 1, 1, 1], [0, 0, 0, 0]], [[0, 1, 0, 0], [1, 0, 1, 0]])
+    ]
+    assert np.array_equal(staple(masks), masks[0] & masks[1])

@@ -24,8 +24,8 @@ def staple(masks: Sequence[Mask]) -> Mask:
     """What is marked with probability one half or more, given how sensitive and specific each reader seems to be.
 
     Simultaneous truth and performance level estimation (Warfield, Zou, Wells, IEEE TMI 23(7), 2004). It has no answer where
-    readers leave it nothing to estimate: masks that are all equal are the answer, and where somebody marks nothing the
-    majority decides.
+    readers leave it nothing to estimate: masks that are all equal are the answer. The majority decides where somebody marks
+    nothing, and where readers agree so little that the estimate contradicts what all of them say.
 
     Args:
         masks: at least one (H, W) of 0 and 255.
@@ -36,7 +36,11 @@ def staple(masks: Sequence[Mask]) -> Mask:
 
     images = [SimpleITK.GetImageFromArray((mask > 0).astype(np.uint8)) for mask in masks]
     probability = SimpleITK.GetArrayFromImage(SimpleITK.STAPLE(images, 1.0))
-    return _mask(probability >= 0.5)
+    marked = probability >= 0.5
+    votes = np.sum([mask > 0 for mask in masks], axis=0)
+    if marked[votes == 0].any() or not marked[votes == len(masks)].all():
+        return majority(masks)
+    return _mask(marked)
 
 
 CONSENSUS: dict[str, Callable[[Sequence[Mask]], Mask]] = {"majority": majority, "staple": staple}
