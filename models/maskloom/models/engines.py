@@ -18,6 +18,7 @@ from maskloom.models.errors import ModelError
 from maskloom.models.infnet import InfNet, placed
 from maskloom.models.intensity import standardise
 from maskloom.models.parameters import Precision, PredictionParameters
+from maskloom.models.precision import is_bf16
 
 
 class Engine(Protocol):
@@ -44,7 +45,7 @@ class TorchEngine:
 
     def __init__(self, network: InfNet, precision: Precision, device: torch.device) -> None:
         self._model = GreyToProbability(placed(network, device).eval())
-        self._half = precision == "bf16"
+        self._half = is_bf16(precision)
         self._device = device
 
     def __call__(self, grey: Tensor) -> Tensor:
@@ -70,7 +71,7 @@ class OpenVinoEngine:
         # Two thirds of the time of converting the traced module directly; both give the same figures.
         model = core.read_model(_onnx(GreyToProbability(network.cpu().eval()), size))
         hints = {
-            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if is_bf16(precision) else "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "PERFORMANCE_HINT": "LATENCY",  # one whole batch at a time, on all threads
         }

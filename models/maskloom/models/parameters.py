@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Intensity = Literal["plain", "percentile"]
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16"]
+"""`auto` becomes `bf16` when a run is created where it is computed quickly, else `fp32`; a run then keeps it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from maskloom.models.infnet import InfNet, placed
 from maskloom.models.intensity import standardise, to_grey
 from maskloom.models.losses import deep_supervision
 from maskloom.models.parameters import TrainingParameters
+from maskloom.models.precision import is_bf16
 from maskloom.models.randomness import generator
 from maskloom.models.training_data import TrainingData
 
@@ -74,6 +75,7 @@ class Training:
         self.step_index = 0
         self.history: list[tuple[float, float]] = []
         self._parameters, self._data, self._seed = parameters, data, seed
+        self._half = is_bf16(parameters.precision)
         self._world, self._device = world, torch.device(device)
         share = parameters.batch_size // world
         self._own = slice(rank * share, (rank + 1) * share)
@@ -163,7 +165,7 @@ class Training:
         grey, mask = resize(grey, (size, size)), resize(mask, (size, size))
         images = standardise(grey, self._network.backbone.mean, self._network.backbone.std)
         self._optimiser.zero_grad()
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._parameters.precision == "bf16"):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
             logits = self._module(images)
         loss = deep_supervision(logits, mask, self._parameters.bce)
         loss.backward()

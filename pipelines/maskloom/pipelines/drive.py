@@ -34,6 +34,7 @@ from maskloom.platform.catalog.keeper import LeaseKeeper
 from maskloom.platform.errors import MaskloomError, NothingToDo, RunBusy, SettingsError, UnknownName
 from maskloom.platform.facts import Item, Split
 from maskloom.platform.fingerprint import fingerprint
+from maskloom.platform.processor import multiplies_bf16
 from maskloom.platform.run_facts import Run, RunStatus
 
 _EVENT_OF_STOP = {"paused": "paused", "cancelled": "cancelled"}
@@ -48,12 +49,14 @@ class Finished:
 
 
 def settled(recipe: Recipe, platform: Platform) -> Recipe:
-    """`recipe` with its prediction engine settled for the machines that will run it: a run never changes engines."""
-    if recipe.prediction.engine != "auto":
-        return recipe
+    """`recipe` with what is `auto` settled for the machines that will run it: a run never changes engine or precision."""
     on_cpu = platform.settings.ray_address is None and shutil.which("nvidia-smi") is None
-    engine = "openvino" if on_cpu and importlib.util.find_spec("openvino") else "torch"
-    return recipes.with_settings(recipe, [f"prediction.engine={engine}"])
+    best = {
+        "engine": "openvino" if on_cpu and importlib.util.find_spec("openvino") else "torch",
+        "precision": "bf16" if not on_cpu or multiplies_bf16() else "fp32",
+    }
+    left = [key for key, value in recipes.values(recipe).items() if value == "auto"]
+    return recipes.with_settings(recipe, [f"{key}={best[key.rpartition('.')[2]]}" for key in left])
 
 
 def create(platform: Platform, recipe: Recipe, dataset: str, seed: int) -> tuple[Run, bool]:

@@ -77,10 +77,10 @@ _QUICK = TrainingParameters(
     schedule="cosine",
     clip=0.0,
     augment=_QUICK_AUGMENT,
-    precision="bf16",
+    precision="auto",
 )
 _QUICK_NETWORK = NetworkParameters(intensity="percentile")
-_QUICK_PREDICTION = PredictionParameters(size=320, flip=True, engine="auto", precision="bf16")
+_QUICK_PREDICTION = PredictionParameters(size=320, flip=True, engine="auto", precision="auto")
 
 RECIPES: dict[str, Recipe] = {
     "semi-inf-net": SemiInfNet(
@@ -188,7 +188,7 @@ def range_of(key: str) -> tuple[float, float] | None:
 def closest(recipe: Recipe) -> tuple[str, dict[str, Any]]:
     """The name of the recipe that `recipe` was made of, and the values that `--set` gave it.
 
-    An engine that a run has settled for in place of `auto` is no change.
+    What a run has settled for in place of `auto` is no change.
     """
     own = values(recipe)
     alike = {name: values(known) for name, known in RECIPES.items() if type(known) is type(recipe)}

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
-from maskloom.pipelines import recipes
+from maskloom.pipelines import drive, recipes
 from maskloom.platform.errors import SettingsError
 from maskloom.platform.fingerprint import fingerprint
+from maskloom.platform.settings import Settings
+
+if TYPE_CHECKING:
+    from maskloom.platform.bootstrap import Platform
 
 
 def test_the_papers_figures() -> None:
@@ -111,10 +118,27 @@ def test_a_wrong_recipe_is_named_with_the_nearest_right_one() -> None:
     assert "semi-inf-net-quick" in error.value.hint
 
 
-def test_an_engine_that_a_run_settled_for_is_no_change() -> None:
+@pytest.mark.parametrize(
+    ("ray_address", "quick", "precision"),
+    [(None, True, "bf16"), (None, False, "fp32"), ("head:6379", False, "bf16")],
+)
+def test_what_is_automatic_is_settled_for_where_the_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch, ray_address: str | None, quick: bool, precision: str
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)  # no GPU
+    monkeypatch.setattr(drive, "multiplies_bf16", lambda: quick)
+    platform = cast("Platform", SimpleNamespace(settings=Settings(ray_address=ray_address)))
+    settled = recipes.values(drive.settled(recipes.named("semi-inf-net-quick"), platform))
+    assert {value for key, value in settled.items() if key.endswith(".precision")} == {precision}
+    assert settled["prediction.engine"] in ({"torch"} if ray_address else {"torch", "openvino"})
+    paper = recipes.named("semi-inf-net")
+    assert drive.settled(paper, platform) == paper
+
+
+def test_what_a_run_settled_for_is_no_change() -> None:
     quick = recipes.named("semi-inf-net-quick")
-    assert quick.prediction.engine == "auto"
-    settled = recipes.with_settings(quick, ["prediction.engine=openvino"])
+    assert quick.prediction.engine == quick.prediction.precision == quick.supervised.precision == "auto"
+    settled = recipes.with_settings(quick, ["prediction.engine=openvino", "supervised.precision=fp32"])
     assert recipes.closest(settled) == ("semi-inf-net-quick", {})
     changed = recipes.with_settings(settled, ["final_labels=refused"])
     assert recipes.closest(changed) == ("semi-inf-net-quick", {"final_labels": "refused"})
