@@ -5,11 +5,13 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest
+# One more at a time than there are cores, since tests often wait for processes. Files start in the order given: the slow ones first.
+SHARED = -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadgroup --no-loadscope-reorder
 BENCH = PYTHONPATH=tests $(BIN)/python -m bench
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format check test-faults test-review-faults test-service-faults test-api test-e2e bench bench-service bench-gpu bench-real guide-pictures clean
+.PHONY: help setup demo test lint format check test-faults test-review-faults test-service-faults test-api test-pages test-e2e bench bench-service bench-gpu bench-real guide-pictures clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +23,7 @@ demo: setup  ## Run the whole job on synthetic chest CT, and say where the repor
 	@$(BIN)/maskloom demo
 
 test: setup  ## Run the unit, contract and integration tests
-	$(PYTEST) -n auto --dist loadgroup tests/unit tests/contract tests/integration
+	$(PYTEST) $(SHARED) tests/integration tests/contract tests/unit
 
 lint: setup  ## Check style, types and the direction of imports
 	$(BIN)/ruff check
@@ -46,6 +48,9 @@ test-service-faults: setup  ## Attack the service and kill its parts; the outcom
 
 test-api: setup  ## Ask the API of a real service all that schemathesis can think of (5 minutes)
 	PYTHONPATH=tests $(BIN)/python -m schema.campaign
+
+test-pages: setup  ## Use the pages and reviews as people do, in Chromium and a real Label Studio
+	$(PYTEST) $(SHARED) tests/e2e --ignore tests/e2e/test_demo.py --ignore tests/e2e/test_demo_review.py
 
 test-e2e: setup  ## Run the commands as a user would, the demo included
 	$(PYTEST) --timeout=3600 tests/e2e

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support.label_studio import LabelStudioServer
 from support.servers import S3_KEY, S3_SECRET, PostgresServer, S3Server, remove_home, short_folder
@@ -20,6 +21,18 @@ from support.stage import Stage, staged
 # As in maskloom's actors: several tests at a time share the cores, and spinning threads would take them from each other. Set
 # before anything imports torch, and inherited by every process that a test starts.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# The first example of a test pays for imports, and others for what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file on one worker: they share what it has set up, which often takes longer than they do."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -84,10 +84,10 @@ def campaign(moments: int, seed: int) -> dict[str, Group]:
     """Every group of trials by name."""
     groups: dict[str, Group] = {"nobody": repeated, "nobody, busy": repeated_on_a_busy_machine}
     for kind in POINTS:
-        groups[f"driver at {kind}"] = partial(driver_at_points, kind=kind)
+        groups[f"driver at {kind}"] = partial(driver_at_points, points=POINTS[kind])
     for victim, kinds in MEETS.items():
         for kind in kinds:
-            groups[f"{victim} at {kind}"] = partial(others_at_points, victim=victim, kind=kind)
+            groups[f"{victim} at {kind}"] = partial(others_at_points, victim=victim, points=POINTS[kind])
     for number in range(moments):
         for victim in VICTIMS:
             name = f"{victim} at moment {number}"

@@ -78,6 +78,7 @@ def test_the_trail_is_taken_out_and_that_is_noted(service: Service, monkeypatch:
 
 
 def test_the_trail_is_verified_by_asking(service: Service) -> None:
+    service.sign_in("lea"), service.sign_in("rhea")
     verdict = service.as_(ADMIN).ask("GET", "/audit/verification").json
     head = service.platform.database.transaction(audit.head)
     assert verdict == {"holds": True, "found": {"number": head.number, "hash": head.hash}}

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from support.stage import Driver, Stage
-from support.trials import Trial, at_moment, ctrl_c, driver_at_points, others_at_points
+from support.trials import POINTS, WORKS_IN, Trial, at_moment, ctrl_c, driver_at_points, others_at_points
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.xdist_group("stage"), pytest.mark.timeout(900)]
 
 
 def same(trials: Iterator[Trial]) -> int:
@@ -19,15 +19,19 @@ def same(trials: Iterator[Trial]) -> int:
     return len(done)
 
 
-def test_a_driver_killed_at_every_point_of_labelling(stage: Stage) -> None:
-    assert same(driver_at_points(stage, "label")) == 5
+def test_a_driver_killed_between_its_work_and_its_commit(stage: Stage) -> None:
+    """At every point of each step, with steps that compute next to nothing: test_flow.py."""
+    assert same(driver_at_points(stage, ["committing:label"])) == 1
 
 
-@pytest.mark.parametrize(
-    ("victim", "kind"), [("trainer", "train"), ("labeller", "label"), ("postgres", "train")]
-)
-def test_another_part_killed_at_every_point_of_a_step(stage: Stage, victim: str, kind: str) -> None:
-    assert same(others_at_points(stage, victim, kind)) > 1
+@pytest.mark.parametrize(("victim", "kind"), WORKS_IN.items())
+def test_an_actor_killed_with_work_saved_and_with_work_done(stage: Stage, victim: str, kind: str) -> None:
+    saved, _, ran, *_ = POINTS[kind]
+    assert same(others_at_points(stage, victim, [saved, ran])) == 2
+
+
+def test_postgres_killed_before_a_commit(stage: Stage) -> None:
+    assert same(others_at_points(stage, "postgres", [POINTS["train"][-2]])) == 1
 
 
 def test_a_driver_killed_in_the_midst(stage: Stage) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,13 @@ class Trial:
     note: str = ""
 
 
-def driver_at_points(stage: Stage, kind: str) -> Iterator[Trial]:
-    """Kill the driver at every point of a step of `kind`, each time starting it again."""
+def driver_at_points(stage: Stage, points: Sequence[str]) -> Iterator[Trial]:
+    """Kill the driver at each of these points of a step, each time starting it again."""
     killed: list[tuple[str, Driver]] = []
     recovered: list[float] = []
     problems: list[str] = []
     with stage.copy() as home:
-        for point in POINTS[kind]:
+        for point in points:
             # A process counts for itself, and what is committed is not reached again.
             name, of_kind, *_ = point.split(":")
             driver = Driver(home, stage.run, MASKLOOM_FAILPOINT=f"{name}:{of_kind}", **SAVING)
@@ -74,15 +74,15 @@ def driver_at_points(stage: Stage, kind: str) -> Iterator[Trial]:
         yield Trial(victim="driver", where=point, problems=tuple(problems), recovered_s=seconds)
 
 
-def others_at_points(stage: Stage, victim: str, kind: str) -> Iterator[Trial]:
-    """Stop the driver at every point of a step of `kind`, kill `victim` there, and let the driver go on."""
+def others_at_points(stage: Stage, victim: str, points: Sequence[str]) -> Iterator[Trial]:
+    """Stop the driver at each of these points of a step, kill `victim` there, and let the driver go on."""
     places: list[tuple[str, float | None]] = []
     problems: list[str] = []
     with stage.copy() as home:
-        environment = {"MASKLOOM_FAILPOINT": ",".join(POINTS[kind]), "MASKLOOM_FAILPOINT_SIGNAL": "SIGSTOP"}
+        environment = {"MASKLOOM_FAILPOINT": ",".join(points), "MASKLOOM_FAILPOINT_SIGNAL": "SIGSTOP"}
         driver = Driver(home, stage.run, **environment, **SAVING)
         killed_at = []
-        for point in POINTS[kind]:
+        for point in points:
             if not driver.stopped():
                 problems.append(f"did not reach {point}: {driver.errors[-500:]}")
                 break

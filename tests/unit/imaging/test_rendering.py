@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -32,7 +32,6 @@ def a_mask(height: int = 64, width: int = 48) -> NDArray[np.uint8]:
     return mask
 
 
-@settings(deadline=None)
 @given(
     level=st.floats(-3000, 70000),
     width=st.floats(1, 70000),

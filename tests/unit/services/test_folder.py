@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 @given(content=st.binary(max_size=300))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_bytes_in_a_table_stop_the_rest(content: bytes, room: Room) -> None:
     room.table.write_bytes(content)
     found = room.tool.changes(DESK, None)
@@ -149,7 +149,7 @@ def test_no_bytes_in_a_table_stop_the_rest(content: bytes, room: Room) -> None:
 
 
 @given(cut=st.integers(0, 500), byte=st.integers(0, 255))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_damage_to_a_mask_stops_the_rest(cut: int, byte: int, room: Room) -> None:
     content = bytearray(encode_png(MASK))
     content[cut % len(content)] = byte

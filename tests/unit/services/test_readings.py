@@ -187,7 +187,7 @@ GOOD = task(annotation(region()), annotation(region(disc(9, 9, 3), "infection (2
 PLACES = places(GOOD)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), JSON), min_size=1, max_size=3))
 def test_whatever_comes_is_a_reading_or_unreadable(mutations: list[tuple[tuple[Any, ...], Any]]) -> None:
     found = GOOD
@@ -202,7 +202,7 @@ def test_whatever_comes_is_a_reading_or_unreadable(mutations: list[tuple[tuple[A
     changed_at(found)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_damaged_codes_are_masks_or_unreadable(data: st.DataObject) -> None:
     code = list(GOOD["annotations"][0]["result"][0]["value"]["rle"])
