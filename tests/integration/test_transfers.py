@@ -5,20 +5,16 @@ from __future__ import annotations
 import io
 import json
 import stat
-import time
 import zipfile
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
-from maskloom.platform.catalog import audit, jobs
 from maskloom.platform.facts import Split
-from maskloom.services.access.signing import SignedPaths
-from support.asking import ask
 from support.servers import BUCKET, PostgresServer, S3Server
 from support.service import ADMIN, API, CLOSED, OPEN, STRANGER, Service, served
 from support.transfers import MULTIPART, done, multipart, send, send_body, slices, zipped
@@ -38,7 +34,7 @@ def reasons(state: dict[str, Any]) -> dict[str, str]:
 
 
 def newest_act(service: Service) -> tuple[str, str, dict[str, Any]]:
-    act = service.platform.database.transaction(lambda c: audit.newest(c, None, 1))[0].act
+    (act,) = service.newest_acts(1)
     return act.who, act.action, act.detail
 
 
@@ -263,65 +259,6 @@ def test_a_job_that_fails_says_so_without_addresses_and_can_be_asked_for_again(s
     again = lead.ask("POST", f"/jobs/{job}/again")
     assert (again.status, again.json["status"], again.json["error"]) == (202, "queued", "")
     assert newest_act(service)[:2] == ("lea", "import.asked_again")
-
-
-@pytest.mark.parametrize("form", ["png", "coco"])
-def test_an_export_is_made_and_downloaded_from_a_signed_address(service: Service, form: str) -> None:
-    lead = service.as_("lea")
-    asked = lead.ask("POST", f"/runs/{service.run.id}/exports", {"format": form})
-    job = asked.json["id"]
-    assert lead.ask("GET", f"/exports/{job}/download").status == 422, "it is not made yet"
-    state = done(service, job)
-    assert state["status"] == "done", state
-    led = lead.ask("GET", f"/exports/{job}/download")
-    assert led.status == 303
-    assert newest_act(service)[:2] == ("lea", "export.downloaded")
-    # Without a session: the address is all that it takes.
-    got = ask(service.url + led.headers["location"])
-    assert (got.status, got.headers["content-type"]) == (200, "application/zip")
-    name = f"maskloom-{service.run.id}-{form}"
-    assert got.headers["content-disposition"] == f'attachment; filename="{name}.zip"'
-    assert len(got.body) == state["outcome"]["size_bytes"]
-    with zipfile.ZipFile(io.BytesIO(got.body)) as archive:
-        assert archive.testzip() is None
-        manifest = json.loads(archive.read(f"{name}/dataset.json"))
-        assert manifest["run"] == service.run.id
-        assert {f"{name}/{file}" for file in manifest["files"]} | {f"{name}/dataset.json"} == set(
-            archive.namelist()
-        )
-    assert not any((service.platform.settings.home / "jobs").iterdir())
-    listed = lead.ask("GET", f"/runs/{service.run.id}/exports").json["items"]
-    assert listed[0]["id"] == job
-
-
-def test_an_address_that_was_forged_changed_or_has_expired_leads_nowhere(service: Service) -> None:
-    lead = service.as_("lea")
-    exports = []
-    for _ in range(2):
-        asked = lead.ask("POST", f"/runs/{service.run.id}/exports", {"format": "png"})
-        done(service, asked.json["id"])
-        exports.append(asked.json["id"])
-    path = f"{API}/exports/{exports[0]}/file"
-    signing = SignedPaths(
-        secret=service.platform.database.transaction(lambda c: jobs.signing_secret(c, "exports"))
-    )
-    good = signing.signed(path, time.time())
-    query = parse_qs(urlsplit(good).query)
-    expires, signature = query["expires"][0], query["signature"][0]
-    later = str(int(expires) + 1000)
-    for forged in (
-        signing.signed(path, time.time() - 301),
-        f"{path}?expires={later}&signature={signature}",
-        f"{path}?expires={expires}&signature={'0' * 64}",
-        f"{path}?expires={expires}&signature=%E2%98%83",
-        f"{path}?expires=%2B{expires}&signature={signature}",
-        good.replace(exports[0], exports[1]),
-        SignedPaths(secret=b"another").signed(path, time.time()),
-        path,
-    ):
-        answer = lead.ask("GET", forged.removeprefix(API))
-        assert answer.status == 403, forged
-    assert ask(service.url + good).status == 200
 
 
 def test_an_admin_makes_a_data_set_and_a_lead_loads_it(service: Service) -> None:

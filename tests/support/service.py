@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 
 from maskloom.pipelines import drive
 from maskloom.platform.account_facts import Role
+from maskloom.platform.audit_facts import Act
 from maskloom.platform.bootstrap import Platform, open_platform
-from maskloom.platform.catalog import accounts, labels, slices
+from maskloom.platform.catalog import accounts, audit, labels, slices
 from maskloom.platform.facts import Split
 from maskloom.platform.run_facts import Run
 from maskloom.platform.settings import Settings
@@ -80,6 +81,12 @@ class Service:
         cookie = answer.headers["set-cookie"].partition(";")[0]
         me = ask(self.url + API + "/me", Cookie=cookie).json
         return Browser(url=self.url, cookie=cookie, csrf=me["csrf_token"])
+
+    def newest_acts(self, count: int) -> list[Act]:
+        """What the audit trail says was done last, newest first."""
+        return [
+            entry.act for entry in self.platform.database.transaction(lambda c: audit.newest(c, None, count))
+        ]
 
 
 def post(url: str, path: str, **content: Any) -> Answer:
