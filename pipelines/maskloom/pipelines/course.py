@@ -12,8 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row
 
-from maskloom.pipelines import recipes
-from maskloom.pipelines.recipes import SemiInfNet
+from maskloom.pipelines.recipes import Recipe, SemiInfNet
 from maskloom.pipelines.steps.train import Trained
 from maskloom.platform.catalog import course
 from maskloom.platform.run_facts import Run
@@ -68,10 +67,9 @@ class Training:
     trained: Trained
 
 
-def rounds_of(recipe: dict[str, Any], pool: int) -> int:
+def rounds_of(recipe: Recipe, pool: int) -> int:
     """How many rounds a run of `recipe` has, each of which labels a group of its pool of so many slices."""
-    parsed = recipes.RECIPE.validate_python(recipe)
-    return math.ceil(pool / parsed.sampler.group_size) if isinstance(parsed, SemiInfNet) else 0
+    return math.ceil(pool / recipe.sampler.group_size) if isinstance(recipe, SemiInfNet) else 0
 
 
 def rounds(connection: Connection, run: Run, after: int, limit: int) -> list[RoundCourse]:

@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any, Literal, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -143,6 +143,12 @@ def named(name: str) -> Recipe:
     if name not in RECIPES:
         raise no_recipe(name, RECIPES)
     return RECIPES[name]
+
+
+@lru_cache(maxsize=1024)
+def stored(recipe: str) -> Recipe:
+    """The recipe that somebody has kept as JSON."""
+    return RECIPE.validate_json(recipe)
 
 
 def no_recipe(name: str, known: Collection[str]) -> SettingsError:

@@ -41,13 +41,14 @@ class RunStatus(StrEnum):
 class RunSummary:
     """What a list of runs says of one. `owner` is who queued it last, None where nobody did.
 
+    `recipe`: as JSON, the same text for the same recipe; lists have few over and over, which need not be read each time.
     `dice`: of its final network on the test split of its data set, once that was measured.
     """
 
     id: str
     dataset: str
     seed: int
-    recipe: dict[str, Any]
+    recipe: str
     pool: int
     status: RunStatus
     created_at: datetime

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from maskloom.pipelines import course
+from maskloom.pipelines import course, recipes
 from maskloom.platform.catalog import course as course_queries
 from maskloom.platform.catalog import news
 from maskloom.platform.run_facts import Run
@@ -43,7 +43,7 @@ def outlook(connection: Connection, run: Run, doing: dict[str, Any]) -> Outlook:
     since_s = (datetime.now(UTC) - news.newest(connection, run.id).step).total_seconds()
     begun = sum(sum(one.seconds.values()) for one in recent if one.number == number)
     following = Following.joining(
-        rounds=course.rounds_of(run.recipe, run.pool.size),
+        rounds=course.rounds_of(recipes.RECIPE.validate_python(run.recipe), run.pool.size),
         # A training that has come to its end is done already, while the step after it has nothing to say yet.
         trained_alone=max(0, course_queries.trained_alone(connection, run.id) - (done == total)),
         grown=course_queries.has_kept(connection, run.id),

@@ -25,9 +25,9 @@ def run_record(platform: Platform, run: Run) -> RunRecord:
     return platform.database.transaction(lambda connection: _record(connection, run))
 
 
-def recipe_name(recipe: dict[str, Any]) -> str:
-    """The recipe's name, and what was changed in it, or how many values where they are many."""
-    return recipe_in_words(*_closest(json.dumps(recipe)))
+def recipe_name(recipe: str) -> str:
+    """The name of a recipe that was kept as JSON, and what was changed in it, or how many values where they are many."""
+    return recipe_in_words(*_closest(recipe))
 
 
 def recipe_in_words(name: str, changes: dict[str, Any]) -> str:
@@ -41,7 +41,7 @@ def recipe_in_words(name: str, changes: dict[str, Any]) -> str:
 @lru_cache(maxsize=1024)
 def _closest(recipe: str) -> tuple[str, dict[str, Any]]:
     # Lists have the same few recipes over and over, and each takes a millisecond.
-    return recipes.closest(recipes.RECIPE.validate_json(recipe))
+    return recipes.closest(recipes.stored(recipe))
 
 
 def _record(connection: Connection, run: Run) -> RunRecord:
@@ -62,7 +62,7 @@ def _record(connection: Connection, run: Run) -> RunRecord:
         "created_at": run.created_at,
         "labelled": run.labelled.size,
         "pool": run.pool.size,
-        "rounds": rounds_of(run.recipe, run.pool.size),
+        "rounds": rounds_of(recipes.RECIPE.validate_python(run.recipe), run.pool.size),
         "rounds_done": runs.rounds_done(connection, run.id),
         "final_checkpoint": final,
         "newest_checkpoint": trained["digest"] if trained else None,

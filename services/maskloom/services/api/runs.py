@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated
 
@@ -83,7 +84,7 @@ class Runs:
                     status=one.status,
                     created_at=one.created_at,
                     owner=one.owner,
-                    rounds=course.rounds_of(one.recipe, one.pool),
+                    rounds=course.rounds_of(recipes.stored(one.recipe), one.pool),
                     rounds_done=one.rounds_done,
                     dice=one.dice,
                 )
@@ -171,7 +172,7 @@ def _changed(connection: Connection, run: Run, caller: Caller, action: str) -> R
     view = RunView(
         id=run.id,
         dataset=run.dataset,
-        recipe=recipe_name(run.recipe),
+        recipe=recipe_name(json.dumps(run.recipe)),
         seed=run.seed,
         status=runs.status(connection, run.id),
         created_at=run.created_at,

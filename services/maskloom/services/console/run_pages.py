@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
+from maskloom.pipelines import recipes
 from maskloom.pipelines.course import rounds_of
 from maskloom.platform.account_facts import Role
 from maskloom.platform.bootstrap import Platform
@@ -57,7 +58,7 @@ class RunPages:
             request,
             visitor,
             runs=found,
-            rounds_of=rounds_of,
+            rounds_of=lambda run: rounds_of(recipes.stored(run.recipe), run.pool),
             dataset=dataset,
             status=status,
             statuses=list(RunStatus),
