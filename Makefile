@@ -9,7 +9,7 @@ BENCH = PYTHONPATH=tests $(BIN)/python -m bench
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format check test-faults test-review-faults test-service-faults test-api test-e2e bench bench-service bench-gpu bench-real guide-pictures clean
+.PHONY: help setup demo test lint format check chart-check test-faults test-review-faults test-service-faults test-api test-e2e bench bench-service bench-gpu bench-real guide-pictures clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +20,8 @@ setup:  ## Install everything into .venv; quick when nothing has changed
 demo: setup  ## Run the whole job on synthetic chest CT, and say where the report is
 	@$(BIN)/maskloom demo
 
-test: setup  ## Run the unit, contract and integration tests
-	$(PYTEST) -n auto --dist loadgroup tests/unit tests/contract tests/integration
+test: setup  ## Run the unit, contract, integration and chart tests
+	$(PYTEST) -n auto --dist loadgroup tests/unit tests/contract tests/integration tests/chart
 
 lint: setup  ## Check style, types and the direction of imports
 	$(BIN)/ruff check
@@ -34,6 +34,9 @@ format: setup  ## Write the code as `lint` wants it
 	$(BIN)/ruff format
 
 check: lint test  ## What CI runs: lint and test
+
+chart-check: setup  ## Check the Helm chart with a real helm, without a cluster (a minute)
+	$(PYTEST) -n auto tests/chart
 
 test-faults: setup  ## Kill everything everywhere; the outcome goes to docs/benchmarks/faults.md (hours; goes on where it was)
 	$(BIN)/python tests/faults/campaign.py --moments 30 --report docs/benchmarks/faults.md

@@ -43,7 +43,7 @@ class Rendered:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.objects: list[Object] = [one for one in yaml.load_all(text, yaml.CSafeLoader) if one]  # noqa: S506 - it is safe
+        self.objects: list[Object] = [one for one in yaml.load_all(text, yaml.CSafeLoader) if one]
 
     def of(self, kind: str) -> list[Object]:
         return [one for one in self.objects if one["kind"] == kind]
@@ -83,7 +83,14 @@ def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def rendered(values: str, *arguments: str) -> Rendered:
     """The chart with the value set `values` and more arguments of `helm template`."""
     said = helm(
-        "template", RELEASE, CHART, "--namespace", NAMESPACE, "--values", CHART / "ci" / f"{values}.yaml", *arguments
+        "template",
+        RELEASE,
+        CHART,
+        "--namespace",
+        NAMESPACE,
+        "--values",
+        CHART / "ci" / f"{values}.yaml",
+        *arguments,
     )
     assert said.returncode == 0, said.stderr
     return Rendered(said.stdout)
