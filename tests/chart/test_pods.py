@@ -121,6 +121,11 @@ def test_workers_come_from_nothing_and_their_number_is_the_autoscalers(chart: Re
         assert 0 <= group["minReplicas"] <= group["maxReplicas"]
 
 
+def test_an_upgrade_leaves_no_node_of_another_version(chart: Rendered) -> None:
+    (cluster,) = chart.of("RayCluster")
+    assert cluster["spec"]["upgradeStrategy"] == {"type": "Recreate"}
+
+
 def test_by_default_there_are_no_workers_before_there_is_work() -> None:
     (cluster,) = rendered("cpus-and-gpus").of("RayCluster")
     groups = {group["groupName"]: group for group in cluster["spec"]["workerGroupSpecs"]}

@@ -9,10 +9,7 @@
 
 {{- /* The way out to something that is not of the chart. */ -}}
 {{- define "maskloom.outside" -}}
-- to:
-    {{- range .cidrs }}
-    - ipBlock: {cidr: {{ . }}}
-    {{- end }}
+- to: {{ toYaml .to | nindent 4 }}
   ports:
     {{- range .ports | default (list .port) }}
     - {protocol: TCP, port: {{ int . }}}
