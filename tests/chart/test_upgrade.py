@@ -64,6 +64,11 @@ def test_an_upgrade_keeps_names_volumes_and_selectors(version: str, values: str)
     assert {name: now.get(name) for name in before} == before
 
 
+def test_a_new_version_of_the_chart_alone_restarts_nobody(chart: Rendered) -> None:
+    for pod in chart.pods:
+        assert pod.labels.keys() == {"app.kubernetes.io/instance", "app.kubernetes.io/component"}, pod
+
+
 def test_an_upgrade_changes_nothing_that_an_installation_would_not_make() -> None:
     fresh, upgraded = rendered("with-label-studio"), rendered("with-label-studio", "--is-upgrade")
     assert kept(fresh) == kept(upgraded)

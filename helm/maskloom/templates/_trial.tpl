@@ -13,7 +13,7 @@ spec:
     matchLabels: {{ include "maskloom.selector" . | nindent 6 }}
   template:
     metadata:
-      labels: {{ include "maskloom.labels" . | nindent 8 }}
+      labels: {{ include "maskloom.selector" . | nindent 8 }}
     spec:
       serviceAccountName: {{ include "maskloom.fullname" .root }}
       {{- include "maskloom.pod" . | nindent 6 }}
