@@ -76,6 +76,8 @@ def test_every_pod_and_so_every_service_has_a_policy_of_its_own(chart: Rendered)
         behind = [pod for pod in chart.pods if service["spec"]["selector"].items() <= pod.labels.items()]
         assert behind, service["metadata"]["name"]
         for pod in behind:
+            if part_of(pod) == "bridge" and not callers(chart, pod):
+                continue  # a Label Studio outside that does not call back
             own = [spec for spec in policies_of(chart, pod.labels) if "ingress" in spec]
             opened = {
                 port["port"] for spec in own for rule in spec["ingress"] for port in rule.get("ports", [])

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import time
+from pathlib import Path
+
 import pytest
 
 from support.chart import VALUE_SETS, Object, Rendered, rendered
@@ -65,6 +70,25 @@ def test_containers_can_be_asked_how_they_are(chart: Rendered) -> None:
                 assert asked in ports | {52365}, (pod, container["name"], kind)
         if any(selected == pod.name for selected in (one["metadata"]["name"] for one in chart.of("Service"))):
             assert all("readinessProbe" in container for container in pod.spec["containers"]), pod
+
+
+def test_a_scheduler_that_does_not_beat_is_found(tmp_path: Path) -> None:
+    pod = next(pod for pod in rendered("minimal").pods if pod.name == "m-scheduler")
+    (scheduler,) = pod.spec["containers"]
+    (beat,) = (one.removeprefix("--beat=") for one in scheduler["args"] if one.startswith("--beat="))
+    command = [
+        part.replace(beat, str(tmp_path / "beat")) for part in scheduler["livenessProbe"]["exec"]["command"]
+    ]
+    assert str(tmp_path) in command[-1]
+
+    def lives() -> bool:
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+    assert not lives()  # it has not begun
+    (tmp_path / "beat").touch()
+    assert lives()
+    os.utime(tmp_path / "beat", (0, time.time() - 200))
+    assert not lives()
 
 
 def test_jobs_have_a_deadline(chart: Rendered) -> None:

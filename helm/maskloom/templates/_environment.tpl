@@ -43,6 +43,9 @@ s3://maskloom/objects?endpoint={{ include "maskloom.fullname" . }}-seaweedfs:833
 - name: RAY_AUTH_TOKEN
   {{- include "maskloom.fromSecret" (dict "root" . "key" "auth_token") | nindent 2 }}
 - {name: RAY_USAGE_STATS_ENABLED, value: "0"}
+# Logs of nodes that live long would fill their disk.
+- {name: RAY_ROTATION_MAX_BYTES, value: "16777216"}
+- {name: RAY_ROTATION_BACKUP_COUNT, value: "3"}
 {{- end }}
 
 {{- /* Ports that Ray would choose by chance, pinned so that network policies can name them: those of every node, as rayStartParams. */ -}}
