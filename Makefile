@@ -11,7 +11,7 @@ BENCH = PYTHONPATH=tests $(BIN)/python -m bench
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format check test-faults test-review-faults test-service-faults test-api test-pages test-e2e bench bench-service bench-gpu bench-real guide-pictures clean
+.PHONY: help setup demo test lint format check chart-check test-faults test-review-faults test-service-faults test-api test-pages test-e2e bench bench-service bench-gpu bench-real guide-pictures clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,8 +22,8 @@ setup:  ## Install everything into .venv; quick when nothing has changed
 demo: setup  ## Run the whole job on synthetic chest CT, and say where the report is
 	@$(BIN)/maskloom demo
 
-test: setup  ## Run the unit, contract and integration tests
-	$(PYTEST) $(SHARED) tests/integration tests/contract tests/unit
+test: setup  ## Run the unit, contract, integration and chart tests
+	$(PYTEST) $(SHARED) tests/integration tests/contract tests/chart tests/unit
 
 lint: setup  ## Check style, types and the direction of imports
 	$(BIN)/ruff check
@@ -36,6 +36,9 @@ format: setup  ## Write the code as `lint` wants it
 	$(BIN)/ruff format
 
 check: lint test  ## What CI runs: lint and test
+
+chart-check: setup  ## Check the Helm chart with a real helm, without a cluster (a minute)
+	$(PYTEST) -n auto tests/chart
 
 test-faults: setup  ## Kill everything everywhere; the outcome goes to docs/benchmarks/faults.md (hours; goes on where it was)
 	$(BIN)/python tests/faults/campaign.py --moments 30 --report docs/benchmarks/faults.md

@@ -6,19 +6,22 @@ import csv
 import io
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from maskloom.platform.audit_facts import Act
 from maskloom.platform.bootstrap import open_platform
 from maskloom.platform.catalog import audit
+from maskloom.platform.catalog.database import MIGRATIONS
 from maskloom.platform.settings import Settings
 from support.asking import ask
-from support.commands import Shell
+from support.commands import Shell, wait_until
 from support.service import API, PASSWORD, post
 
 
@@ -110,3 +113,31 @@ def test_the_audit_trail_by_command(shell: Shell, tmp_path: Path) -> None:
     assert targets == ["r", '\'=cmd|"/c calc"!A1\n,x', "'-1", "Ünï;\"'", "later"]
     assert f"{rows[3]['number']}:{rows[3]['hash']}" == noted
     assert [row["previous"] for row in rows[1:]] == [row["hash"] for row in rows[:-1]]
+
+
+def test_a_scheduler_beats_while_it_looks_and_no_longer(shell: Shell) -> None:
+    beat = shell.home / "beat"
+    process = shell.start("serve", "--role", "scheduler", "--beat", str(beat))
+    try:
+        wait_until(beat.exists)
+        first = beat.stat().st_mtime
+        wait_until(lambda: beat.stat().st_mtime > first)
+        process.send_signal(signal.SIGSTOP)  # it hangs
+        stopped = beat.stat().st_mtime
+        time.sleep(2.5)
+        assert beat.stat().st_mtime == stopped
+        process.send_signal(signal.SIGCONT)
+        wait_until(lambda: beat.stat().st_mtime > stopped)
+        process.send_signal(signal.SIGTERM)
+        assert shell.end(process).code == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_database_is_brought_up_to_date_by_a_command_of_its_own(shell: Shell, catalog_url: str) -> None:
+    newest = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    for _ in range(2):  # the second has nothing to do
+        said = shell("migrate", MASKLOOM_DATABASE_URL=catalog_url)
+        assert said.code == 0, said.err
+        assert said.out == f"the database is at {newest}\n"

@@ -201,7 +201,8 @@ class Crew:
             save_every_s=SAVE_STATE_EVERY_S,
         )
         # A trainer and a labeller share a GPU: they take turns.
-        gpus = 0.5 if self._platform.cluster.gpus() else 0.0
+        has_gpus = self._platform.settings.ray_gpus or self._platform.cluster.gpus()
+        gpus = 0.5 if has_gpus else 0.0
         return self._platform.cluster.start(actor, [settings], gpus=gpus)
 
     def _spread(self, method: str, tasks: list[Any], work: Work) -> Any:

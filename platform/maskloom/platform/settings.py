@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     """file:///folder or s3://bucket/prefix?endpoint=http://host:port; without it a folder below `home`."""
     ray_address: str | None = None
     """host:port of a Ray cluster; without it Ray starts inside the process."""
+    ray_gpus: bool = False
+    """That the Ray cluster brings GPUs when they are asked for; without it those count that are there when a run starts."""
     label_studio_url: str | None = None
     """http://host:port of a Label Studio for reviews; without it the one that `maskloom review up` started, or else folders."""
     label_studio_token: SecretStr | None = None
@@ -106,6 +108,17 @@ class Settings(BaseSettings):
     def _host_and_port(cls, place: str | None) -> str | None:
         host_and_port(place or "127.0.0.1:0", "MASKLOOM_BRIDGE_LISTEN")
         return place
+
+    @field_validator("ray_gpus", mode="wrap")
+    @classmethod
+    def _yes_or_no(cls, given: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return check(given)
+        except ValidationError as error:
+            raise SettingsError(
+                "MASKLOOM_RAY_GPUS is neither true nor false",
+                hint="Write true where the Ray cluster brings machines with GPUs when they are asked for, or unset it.",
+            ) from error
 
     @field_validator("bridge_network", mode="before")
     @classmethod

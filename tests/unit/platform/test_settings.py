@@ -60,6 +60,7 @@ def test_objects_are_kept_below_the_home_unless_told_otherwise(
         ("MASKLOOM_BRIDGE_URL", "https://name:s3cret@maskloom.example"),
         ("MASKLOOM_BRIDGE_URL", "https://maskloom.example/?s3cret"),
         ("MASKLOOM_BRIDGE_NETWORK", "s3cret"),
+        ("MASKLOOM_RAY_GPUS", "s3cret"),
         ("MASKLOOM_BRIDGE_LISTEN", "8091"),
         ("MASKLOOM_BRIDGE_LISTEN", "0.0.0.0:http"),
         ("MASKLOOM_BRIDGE_LISTEN", "0.0.0.0:80910"),

@@ -135,6 +135,10 @@ class Database:
         if self.transaction(_schema_version) != head:
             self.transaction(_upgrade)
 
+    def schema_version(self) -> str | None:
+        """The newest migration that was applied; None before the first."""
+        return self.transaction(_schema_version)
+
     def close(self) -> None:
         """Give all connections back and stop waiting for a lost server."""
         self._closed.set()

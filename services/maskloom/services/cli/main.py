@@ -24,6 +24,7 @@ from maskloom.services.cli import (
     doctor,
     ingest,
     login,
+    migrate,
     models,
     recipes,
     results,
@@ -61,7 +62,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         runs.pause,
         runs.cancel,
     ),
-    "Service": (serve.serve, login.login),
+    "Service": (serve.serve, migrate.migrate, login.login),
     "Results": (results.evaluate, results.predict, results.export, results.report),
 }
 

@@ -6,6 +6,7 @@ import signal
 import threading
 from contextlib import ExitStack
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +36,13 @@ def serve(
     timeout: Annotated[
         float, typer.Option(min=5, help="After so many seconds without progress a run's driver is replaced.")
     ] = 3600,
+    beat: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Touch it whenever the scheduler and who has jobs done have looked, so that others see that they do.",
+        ),
+    ] = None,
 ) -> None:
     """Serve until it is stopped: the API, queued runs (`run --queue normal`), and their reviews.
 
@@ -64,8 +72,13 @@ def serve(
         if Part.BRIDGE in parts:
             _attend(platform, stack)
         if Part.SCHEDULER in parts:
-            stack.enter_context(Foreman(platform))
-            Scheduler(platform, runs, timeout).run(ended)
+            foreman = stack.enter_context(Foreman(platform))
+
+            def looked() -> None:
+                if beat is not None and foreman.looks():
+                    beat.touch()
+
+            Scheduler(platform, runs, timeout).run(ended, looked)
         ended.wait()
 
 

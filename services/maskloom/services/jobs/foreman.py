@@ -44,6 +44,10 @@ class Foreman:
         self._ended.set()
         self._thread.join()
 
+    def looks(self) -> bool:
+        """Whether it still looks for jobs: what nobody foresaw ends that."""
+        return self._thread.is_alive()
+
     def _look(self) -> None:
         try:
             while not self._ended.wait(LOOK_EVERY_S):

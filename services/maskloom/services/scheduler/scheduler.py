@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -73,8 +73,11 @@ class Scheduler:
         """Of runs whose driver ended for want of something: how often in a row, and when to try again."""
         self._holder = leases.this_process()
 
-    def run(self, ended: threading.Event) -> None:
-        """Schedule until `ended` is set; then all drivers save what they have, and their runs are queued again."""
+    def run(self, ended: threading.Event, looked: Callable[[], None] = lambda: None) -> None:
+        """Schedule until `ended` is set; then all drivers save what they have, and their runs are queued again.
+
+        `looked` is called after every look, also where the catalog did not answer.
+        """
         lease = self._introduce()
         keeper = LeaseKeeper(self._platform.database, lease, lambda _: None)
         try:
@@ -83,6 +86,7 @@ class Scheduler:
                     self._turn(keeper)
                 except CatalogUnavailable as error:
                     _log.warning("nothing can be scheduled: %s", error.message)
+                looked()
         finally:
             self._stop_all()
             keeper.close()
