@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -28,13 +29,17 @@ _ONE, _SEVERAL = ("index-url", "cert"), ("extra-index-url", "find-links")
 class Builder:
     """Builds in `folder`, which keeps what was built.
 
-    Each build has two secrets, `hidden`: one in the settings of pip, and one in its environment.
+    Each build is given two secrets, `hidden`: one in the settings of pip, one in its environment.
     """
 
-    def __init__(self, folder: Path, hidden: list[str]) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._hidden = hidden
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Layers that an earlier build has left have those of that build: so they stay the same.
+        kept = folder / "hidden"
+        if not kept.exists():
+            kept.write_text(" ".join(secrets.token_hex(20) for _ in range(2)))
+        self.hidden = kept.read_text().split()
 
     def make_base(self) -> str:
         """An image of Debian with its own Python, for where images cannot be pulled; its name."""
@@ -62,7 +67,7 @@ class Builder:
         """Build a target of the Dockerfile for CPUs; the image's name."""
         image = f"localhost/{IMAGES[target]}"
         settings = self._folder / "pip.conf"
-        mounts = _write_pip_settings(settings, self._hidden[0])
+        mounts = _write_pip_settings(settings, self.hidden[0])
         command = ["bud", "--layers", "--target", target, "--tag", image]
         command += ["--file", str(ROOT / "deploy" / "docker" / "Dockerfile")]
         command += ["--build-arg", f"BASE_IMAGE={base}", "--build-arg", f"TORCH_INDEX_URL={_torch_index()}"]
@@ -91,12 +96,9 @@ class Builder:
 
     def _run(self, arguments: list[str], stdout: Any) -> subprocess.CompletedProcess[str]:
         store = ["--root", str(self._folder / "store"), "--runroot", str(self._folder / "run")]
-        # Both work inside any container, too.
-        environment = os.environ | {
-            "STORAGE_DRIVER": "vfs",
-            "BUILDAH_ISOLATION": "chroot",
-            "MASKLOOM_TOKEN": self._hidden[1],
-        }
+        # These two work everywhere, inside other containers too.
+        environment = {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"} | os.environ
+        environment["MASKLOOM_TOKEN"] = self.hidden[1]
         return subprocess.run(
             ["buildah", *store, *arguments], env=environment, stdout=stdout, text=True, check=True
         )

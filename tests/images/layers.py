@@ -28,7 +28,7 @@ class Layer:
     made_by: str
 
 
-def look(builder: Builder, image: str, hidden: list[str], known: set[str]) -> list[Layer]:
+def look(builder: Builder, image: str, known: set[str]) -> list[Layer]:
     """The layers of an image, the lowest first. Fails where one has what it must not, or the history of the image tells it.
 
     What is in `known` has been looked at; it is told of the others.
@@ -38,11 +38,13 @@ def look(builder: Builder, image: str, hidden: list[str], known: set[str]) -> li
         builder.buildah("push", "--disable-compression", image, f"dir:{folder}")
         manifest = json.loads((folder / "manifest.json").read_text())
         settings = (folder / manifest["config"]["digest"].partition(":")[2]).read_text()
-        assert not [secret for secret in hidden if secret in settings], f"{image}: its settings have a secret"
+        assert not [secret for secret in builder.hidden if secret in settings], (
+            f"{image}: its settings have a secret"
+        )
         files = [folder / layer["digest"].partition(":")[2] for layer in manifest["layers"]]
         for file in files:
             if file.name not in known:
-                _search(file, hidden)
+                search(file, builder.hidden)
                 known.add(file.name)
         made = [step["created_by"] for step in json.loads(settings)["history"] if not step.get("empty_layer")]
         return [
@@ -60,7 +62,8 @@ def table(found: list[Layer]) -> str:
     return "\n".join(f"{size / 1e6:9.1f} MB  {said}" for size, said in rows)
 
 
-def _search(layer: Path, hidden: list[str]) -> None:
+def search(layer: Path, hidden: list[str]) -> None:
+    """Fails where a layer, a tar file, has one of the secrets `hidden`, what keeps others, or what only GPUs need."""
     secrets = [secret.encode() for secret in hidden]
     with tarfile.open(layer) as archive:
         for member in archive:
