@@ -93,16 +93,18 @@ def test_prometheus_asks_services_that_there_are() -> None:
     assert set(hosts) <= set(SERVICES)
 
 
-def test_dashboards_show_metrics_that_there_are() -> None:
+@pytest.mark.parametrize(
+    "file", (ROOT / "helm/maskloom/files/dashboards").glob("*.json"), ids=lambda file: file.name
+)
+def test_dashboards_show_metrics_that_there_are(file: Path) -> None:
     source = (ROOT / "services/maskloom/services/api/metrics.py").read_text()
     known = set(re.findall(r'"(maskloom_\w+)"', source))
-    shown: set[str] = set()
-    for file in (ROOT / "helm/maskloom/files/dashboards").glob("*.json"):
-        for panel in json.loads(file.read_text())["panels"]:
-            for target in panel.get("targets", []):
-                shown |= set(re.findall(r"maskloom_\w+", target["expr"]))
-    assert shown
-    assert {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in shown} == known
+    asked = " ".join(
+        target["expr"] for panel in json.loads(file.read_text())["panels"] for target in panel["targets"]
+    )
+    shown = {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in re.findall(r"maskloom_\w+", asked)}
+    assert shown <= known
+    assert shown or "ray_" in asked
 
 
 @pytest.fixture
