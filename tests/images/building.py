@@ -96,9 +96,8 @@ class Builder:
 
     def _run(self, arguments: list[str], stdout: Any) -> subprocess.CompletedProcess[str]:
         store = ["--root", str(self._folder / "store"), "--runroot", str(self._folder / "run")]
-        # These two work everywhere, inside other containers too.
-        environment = {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"} | os.environ
-        environment["MASKLOOM_TOKEN"] = self.hidden[1]
+        # Building by chroot needs no container engine, and works inside other containers.
+        environment = os.environ | {"BUILDAH_ISOLATION": "chroot", "MASKLOOM_TOKEN": self.hidden[1]}
         return subprocess.run(
             ["buildah", *store, *arguments], env=environment, stdout=stdout, text=True, check=True
         )

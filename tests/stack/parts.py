@@ -135,7 +135,12 @@ class Stack:
         metrics, agent = free_ports(2)
         command = [word.replace("=8090", f"={metrics}") for word in self._compose.command(_service(name))]
         command += [f"--node-ip-address={NODES[name]}", f"--dashboard-agent-listen-port={agent}"]
-        command += [f"--temp-dir={self._folder(name)}", *options]
+        command += [
+            "--min-worker-port=0",
+            "--max-worker-port=0",
+            f"--temp-dir={self._folder(name)}",
+            *options,
+        ]
         ready = answers(f"http://127.0.0.1:{agent}/api/local_raylet_healthz")
         self._start(name, command, _NODE_ENVIRONMENT, ready=ready)
         self.addresses[name] = NODES[name]
