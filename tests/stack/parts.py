@@ -43,6 +43,8 @@ _NODE_ENVIRONMENT = {
     # Several nodes on one machine.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
 }
+_NO_ACTORS = {"ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent"}
+"""Names of processes of Ray's own."""
 _START_S = 120.0
 _LABEL_STUDIO_S = 600.0  # it makes its tables first
 
@@ -98,7 +100,7 @@ class Stack:
                 with suppress(psutil.NoSuchProcess):
                     names.add(process.name())
         return {
-            node: {name for name in names if name.startswith("ray::")} - {"ray::IDLE"}
+            node: {name for name in names if name.startswith("ray::")} - _NO_ACTORS
             for node, names in found.items()
         }
 
