@@ -125,7 +125,8 @@ class Stack:
     def _start_label_studio(self) -> None:
         program, *options, _ = self._compose.command("label-studio")
         command = [installation() / "venv" / "bin" / program, *options, str(self._ports["label-studio"])]
-        database = {"POSTGRE_HOST": "127.0.0.1", "POSTGRE_PORT": str(self._database.port)}
+        # It wants the extension pg_trgm, which the image of PostgreSQL has and a PostgreSQL of Python packages has not.
+        database = {"DJANGO_DB": "sqlite"}
         url = self.variables["LABEL_STUDIO_URL"]
         self._start(
             "label-studio", command, database, ready=answers(f"{url}/health"), patience_s=_LABEL_STUDIO_S
