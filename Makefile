@@ -11,7 +11,7 @@ BENCH = PYTHONPATH=tests $(BIN)/python -m bench
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format check chart-check test-faults test-review-faults test-service-faults test-api test-pages test-e2e bench bench-service bench-gpu bench-real guide-pictures clean
+.PHONY: help setup demo test lint format check chart-check test-faults test-review-faults test-service-faults test-api test-pages test-e2e image-check stack bench bench-service bench-gpu bench-real guide-pictures clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,7 @@ lint: setup  ## Check style, types and the direction of imports
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint deploy/docker/Dockerfile
 
 format: setup  ## Write the code as `lint` wants it
 	$(BIN)/ruff check --fix
@@ -57,6 +58,12 @@ test-pages: setup  ## Use the pages and reviews as people do, in Chromium and a 
 
 test-e2e: setup  ## Run the commands as a user would, the demo included
 	$(PYTEST) --timeout=3600 tests/e2e
+
+image-check: setup  ## Build the container images, look for secrets in their layers and start them (as root on Debian; minutes)
+	PYTHONPATH=tests $(BIN)/python -m images
+
+stack: setup  ## Start what deploy/compose.yaml does as plain processes, and run the demo with readers through it (minutes)
+	PYTHONPATH=tests $(BIN)/python -m stack
 
 bench: setup  ## Measure speed on this machine; the outcome goes to docs/benchmarks (an hour)
 	$(BENCH)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.error import URLError
@@ -43,7 +43,13 @@ class ChildServer:
     """A server under a shell that kills it as soon as the test process closes its end of a pipe, or dies."""
 
     def __init__(
-        self, command: list[str | Path], *, folder: Path, stop: str, user: int | None = None
+        self,
+        command: Sequence[str | Path],
+        *,
+        folder: Path,
+        stop: str,
+        user: int | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         guard = f'"$@" & read -r _; kill -{stop} $!; wait $!'
         self._log = folder / "server.log"
@@ -54,21 +60,24 @@ class ChildServer:
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                env=os.environ | {"TMPDIR": str(folder)},  # where SeaweedFS leaves logs and sockets
+                # TMPDIR is where SeaweedFS leaves logs and sockets.
+                env=os.environ | {"TMPDIR": str(folder)} | dict(environment or {}),
                 start_new_session=True,
                 user=user,
             )
 
-    def wait_until(self, ready: Callable[[], bool]) -> None:
+    def wait_until(self, ready: Callable[[], bool], patience_s: float = _START_S) -> None:
         """Waits for the server to say that it is ready; fails with its log when it does not."""
-        deadline = time.monotonic() + _START_S
+        deadline = time.monotonic() + patience_s
         while not ready():
             if time.monotonic() > deadline:
                 self.stop()
-                raise RuntimeError(
-                    f"the server did not start:\n{self._log.read_text(errors='replace')[-3000:]}"
-                )
+                raise RuntimeError(f"the server did not start:\n{self.said()[-3000:]}")
             time.sleep(0.05)
+
+    def said(self) -> str:
+        """What it has written so far."""
+        return self._log.read_text(errors="replace")
 
     @property
     def pid(self) -> int:
@@ -106,6 +115,7 @@ class PostgresServer:
         )
         port = free_ports(1)[0]
         self.url = f"postgresql+psycopg2://test:test-password@127.0.0.1:{port}/postgres"
+        self.port, self.binaries = port, place.binaries
         self._settings = [
             f"port={port}",
             "listen_addresses=127.0.0.1",

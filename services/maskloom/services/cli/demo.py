@@ -69,7 +69,7 @@ def demo(
     with open_platform() as platform:
         folder = platform.settings.home / "demo"
         head(console, "1  Synthetic chest CT")
-        _ingest(platform, _made(folder / "ct", console), console)
+        _ingest(platform, draw(folder / "ct", console), console)
         head(console, "2  Semi-Inf-Net")
         recipe = recipes.with_settings(recipes.named(RECIPE), SETTINGS)
         run, is_new = drive.create(platform, recipe, DATASET, 0)
@@ -94,7 +94,7 @@ def head(console: Console, title: str) -> None:
     console.print(f"\n{title}", style="bold cyan")
 
 
-def _made(folder: Path, console: Console) -> Path:
+def draw(folder: Path, console: Console) -> Path:
     """Draw the patients into `folder`/SPLIT/images and masks, unless they are there."""
     import shutil
 

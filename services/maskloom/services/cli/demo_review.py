@@ -47,8 +47,8 @@ def review(platform: Platform, alone: Run, folder: Path, simulated: int, console
     head(console, "3  Label Studio")
     client = _label_studio(platform, console)
     head(console, "4  Semi-Inf-Net with readers")
-    readers = _readers(simulated, folder / "ct")
-    recipe = recipes.with_settings(recipes.RECIPE.validate_python(alone.recipe), _settings(readers))
+    readers = imperfect_readers(simulated, folder / "ct")
+    recipe = recipes.with_settings(recipes.RECIPE.validate_python(alone.recipe), review_settings(readers))
     run, is_new = drive.create(platform, recipe, alone.dataset, alone.seed)
     announce(console, run_record(platform, run), is_new=is_new)
     read = _reading(platform, run, client, readers, console) if readers else None
@@ -81,7 +81,8 @@ def _label_studio(platform: Platform, console: Console) -> Client:
     return client
 
 
-def _readers(count: int, ct: Path) -> list[SimulatedReader]:
+def imperfect_readers(count: int, ct: Path) -> list[SimulatedReader]:
+    """Readers who know the true masks of the CT in `ct`, each imperfect in another way."""
     from maskloom.services.bridge.simulated import SimulatedReader
 
     truth = _truth(ct)
@@ -93,7 +94,8 @@ def _readers(count: int, ct: Path) -> list[SimulatedReader]:
     ]
 
 
-def _settings(readers: list[SimulatedReader]) -> list[str]:
+def review_settings(readers: list[SimulatedReader]) -> list[str]:
+    """What makes rounds of the demo wait for these readers; for people, where there are none."""
     names = ",".join(f'"{reader.name}"' for reader in readers)
     named = [f"review.readers=[{names}]", f"review.readings={min(2, len(readers))}"] if readers else []
     return ["review.mode=required", f"review.budget={BUDGET}", f"review.gold={GOLD}", *named]
