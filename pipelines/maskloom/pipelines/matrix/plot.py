@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from maskloom.pipelines.matrix.axes import in_words
@@ -60,8 +61,7 @@ def draw(summary: Summary, curves: Mapping[int, Sequence[Curve]], out: Path, dat
     heights = [1.0 + _LINE_HEIGHT * lines, 2.6] if rising else [1.0 + _LINE_HEIGHT * lines]
     form = out.suffix.lower().lstrip(".")
     with mpl.rc_context(style(_INK, _SOFT, _LINE) | {"figure.facecolor": _PAPER, "svg.hashsalt": _MARK}):
-        figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+        figure = Figure(figsize=(_WIDTH, sum(heights)), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
         panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
         _points(panels[0], summary, shown, colours, dataset)
         if rising:
