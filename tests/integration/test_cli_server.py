@@ -23,6 +23,10 @@ from support.service import ADMIN, OPEN, Service, populate
 from support.transfers import at_work, slices
 
 CLOCK = re.compile(r"^\d\d:\d\d:\d\d", re.MULTILINE)
+MATRIX = (
+    "run semi-inf-net-quick -d phantom --set sampler.group_size=4 --set gate.uncertainty=0.5 --matrix seed=1"
+)
+"""A matrix whose one run is that of `painted`."""
 RUN_ID = re.compile(r"\b[0-9a-f]{12}\b")
 
 
@@ -95,9 +99,13 @@ def refusal(result: Result) -> MaskloomError:
         "pause RUN",
         "audit verify",
         "audit verify --json",
+        f"{MATRIX} --json",
     ],
 )
-def test_a_command_prints_the_same_from_both(commands: Commands, command: str) -> None:
+def test_a_command_prints_the_same_from_both(
+    commands: Commands, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where the plot of a matrix goes
     run, name = commands.service.run.id, commands.service.digests[-1][:16]
     words = [{"RUN": run[:8], "SLICE": name}.get(word, word) for word in command.split()]
     here, there = commands.here(*words), commands.there(*words)

@@ -134,6 +134,7 @@ def test_one_run_has_one_driver_whatever_number_of_schedulers(shell: Home) -> No
     run = queue(shell)
     with serving(shell, "--runs", "2", TINY_HOLD="train"), serving(shell, "--runs", "2", TINY_HOLD="train"):
         only = driver(shell, run)
+        assert queue(shell) == run, "queued as it is already: nothing changes"
         other = queue(shell, "--seed", "1")
         assert driver(shell, other).pid != only.pid
         assert driver(shell, run).pid == only.pid

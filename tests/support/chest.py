@@ -10,9 +10,10 @@ from maskloom.platform.imaging.phantom import phantom_volume
 from support.commands import Shell
 
 
-def ingest_chest(shell: Shell, folder: Path) -> None:
-    """Draws 6 slices with expert masks and 12 without below `folder`, and makes them the data set `chest`."""
-    for patient, (split, slices) in enumerate((("labelled", 6), ("unlabelled", 12))):
+def ingest_chest(shell: Shell, folder: Path, *, tests: int = 0) -> None:
+    """Draws 6 slices with expert masks, 12 without and `tests` for tests below `folder`; they are the data set `chest`."""
+    splits = {"labelled": 6, "unlabelled": 12} | ({"test": tests} if tests else {})
+    for patient, (split, slices) in enumerate(splits.items()):
         for kind, pixels in zip(("images", "masks"), phantom_volume(patient, slices, 64), strict=True):
             place = folder / split / kind
             place.mkdir(parents=True)

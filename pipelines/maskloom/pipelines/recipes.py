@@ -155,7 +155,7 @@ def no_recipe(name: str, known: Collection[str]) -> SettingsError:
     """What to raise for a name that no recipe has of those that are known."""
     return SettingsError(
         f"there is no recipe {name!r}",
-        hint=_nearest(name, known) or f"Recipes: {', '.join(known)}.",
+        hint=nearest(name, known) or f"Recipes: {', '.join(known)}.",
         key="recipe",
     )
 
@@ -248,7 +248,7 @@ def _with_value(root: Recipe, record: Any, key: str, path: list[str], value: str
     if name not in names or bool(rest) != is_dataclass(getattr(record, name)):
         raise SettingsError(
             f"the recipe has no value {key!r}",
-            hint=_nearest(key.lower(), keys(root)) or "`maskloom recipes NAME` lists all that a recipe has.",
+            hint=nearest(key.lower(), keys(root)) or "`maskloom recipes NAME` lists all that a recipe has.",
             key="settings",
         )
     if rest:
@@ -282,6 +282,7 @@ def _keys(record: Any, prefix: str) -> list[str]:
     return found
 
 
-def _nearest(word: str, words: Any) -> str:
+def nearest(word: str, words: Collection[str]) -> str:
+    """A question that names the word most like `word`; empty where none is."""
     match = difflib.get_close_matches(word, list(words), n=1, cutoff=0.4)
     return f"Did you mean {match[0]!r}?" if match else ""

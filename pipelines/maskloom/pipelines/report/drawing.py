@@ -24,39 +24,43 @@ _VARIABLES = dict(
     )
 )
 
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "text.color": INK,
-    "axes.labelcolor": SOFT,
-    "axes.titlecolor": INK,
-    "axes.titlesize": 9,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": LINE,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.facecolor": "none",
-    "figure.facecolor": "none",
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "xtick.labelcolor": SOFT,
-    "ytick.labelcolor": SOFT,
-    "ytick.major.size": 0,
-    "xtick.minor.size": 0,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "legend.labelcolor": SOFT,
-    "lines.linewidth": 1.4,
-    "lines.solid_capstyle": "round",
-}
+
+def style(ink: str, soft: str, line: str) -> dict[Any, Any]:
+    """How charts look, for `mpl.rc_context`."""
+    return {
+        "svg.fonttype": "none",
+        "font.family": "DejaVu Sans",
+        "font.size": 8,
+        "text.color": ink,
+        "axes.labelcolor": soft,
+        "axes.titlecolor": ink,
+        "axes.titlesize": 9,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.edgecolor": line,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.spines.left": False,
+        "axes.facecolor": "none",
+        "figure.facecolor": "none",
+        "grid.color": line,
+        "grid.linewidth": 0.6,
+        "xtick.color": line,
+        "ytick.color": line,
+        "xtick.labelcolor": soft,
+        "ytick.labelcolor": soft,
+        "ytick.major.size": 0,
+        "xtick.minor.size": 0,
+        "legend.frameon": False,
+        "legend.fontsize": 8,
+        "legend.labelcolor": soft,
+        "lines.linewidth": 1.4,
+        "lines.solid_capstyle": "round",
+    }
+
 
 WIDE, HALF = 9.2, 4.5
 """Widths of charts in inches, for letters of one size on the page."""
@@ -80,7 +84,7 @@ def drawing(name: str, description: str, *, width: float, height: float) -> Iter
 
     `name` keeps its ids apart from other charts', `description` is for those who do not see it.
     """
-    with mpl.rc_context(_STYLE | {"svg.hashsalt": name}):
+    with mpl.rc_context(style(INK, SOFT, LINE) | {"svg.hashsalt": name}):
         made = Drawing(Figure(figsize=(width, height), layout="constrained"))
         yield made
         buffer = io.StringIO()

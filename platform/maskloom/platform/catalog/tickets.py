@@ -5,6 +5,7 @@ A run is wanted from when it was queued until it ends, fails, or is paused or ca
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from sqlalchemy import Connection, text
@@ -52,10 +53,20 @@ def add(connection: Connection, run: str, ticket: Ticket) -> None:
 
 def queue(connection: Connection, run: str, ticket: Ticket) -> bool:
     """Leave `run` to the schedulers unless it has finished; whether it had anything left to do."""
-    if runs.status(connection, run) is RunStatus.FINISHED:
-        return False
-    add(connection, run, ticket)
-    return True
+    return bool(queue_all(connection, [run], ticket))
+
+
+def queue_all(connection: Connection, names: Iterable[str], ticket: Ticket) -> list[str]:
+    """`queue` of several runs; those that had anything left to do.
+
+    One that is wanted by that very ticket keeps its place: a new one would have its driver stop, and start again.
+    """
+    known = {(one.run, one.ticket) for one in wanted(connection)}
+    left = [run for run in names if runs.status(connection, run) is not RunStatus.FINISHED]
+    for run in left:
+        if (run, ticket) not in known:
+            add(connection, run, ticket)
+    return left
 
 
 def wanted(connection: Connection) -> list[Wanted]:

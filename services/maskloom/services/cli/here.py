@@ -5,20 +5,21 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from maskloom.pipelines import drive
+from maskloom.pipelines import course, drive
 from maskloom.pipelines.registry import promoting
 from maskloom.pipelines.registry.comparing import contenders
 from maskloom.platform.audit_facts import Act, Broken, Entry, Head
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import audit, leases, runs, slices, steps
+from maskloom.platform.catalog import audit, leases, run_lists, runs, slices, steps
 from maskloom.platform.model_facts import Model
-from maskloom.platform.run_facts import RunStatus, StepRecord
+from maskloom.platform.run_facts import RunStatus, RunSummary, StepRecord
 from maskloom.services.api.views import RunRecord, StoryView
-from maskloom.services.cli.place import Glance
+from maskloom.services.cli.place import Glance, InShort
 from maskloom.services.model_records import model_record
 from maskloom.services.records import run_record
 from maskloom.services.slice_story import story
@@ -27,12 +28,18 @@ if TYPE_CHECKING:
     from maskloom.pipelines.review.summary import ReviewSummary
 
 
+_PORTION = 500
+_ALL_ROUNDS = 10**9
+
+
 class Here:
     """A `Place`: the catalog of `platform`."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._transaction = platform.database.transaction
+        self._rounds: dict[str, int] = {}
+        """How many rounds runs have, which never changes: it is asked for all of them again and again."""
 
     def find(self, prefix: str) -> str:
         return drive.find(self._platform, prefix).id
@@ -42,6 +49,29 @@ class Here:
 
     def record(self, run: str) -> RunRecord:
         return run_record(self._platform, drive.find(self._platform, run))
+
+    def in_short(self, dataset: str) -> Iterator[InShort]:
+        before: tuple[datetime, str] | None = None
+        while True:
+            portion = self._transaction(partial(_portion, dataset=dataset, before=before))
+            for one in portion:
+                if one.id not in self._rounds:
+                    self._rounds[one.id] = course.rounds_of(one.recipe, one.pool)
+                yield InShort(
+                    id=one.id,
+                    status=one.status,
+                    rounds=self._rounds[one.id],
+                    rounds_done=one.rounds_done,
+                    dice=one.dice["value"] if one.dice else None,
+                )
+            if len(portion) < _PORTION:
+                return
+            before = portion[-1].created_at, portion[-1].id
+
+    def dice_by_round(self, run: str) -> list[tuple[int, float]]:
+        found = drive.find(self._platform, run)
+        rounds = self._transaction(lambda c: course.rounds(c, found, 0, _ALL_ROUNDS))
+        return [(one.number, one.dice) for one in rounds if one.dice is not None]
 
     def glance(self, run: str) -> Glance:
         def look(connection: Connection) -> Glance:
@@ -95,6 +125,12 @@ class Here:
 
     def entries(self) -> list[Entry]:
         return self._transaction(lambda c: list(audit.entries(c)))
+
+
+def _portion(
+    connection: Connection, *, dataset: str, before: tuple[datetime, str] | None
+) -> list[RunSummary]:
+    return run_lists.page(connection, [dataset], before, _PORTION)
 
 
 def _act(action: str, dataset: str, name: str) -> Act:

@@ -38,6 +38,17 @@ class Glance:
     note: dict[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InShort:
+    """A run in a list of many. `dice`: on the test split, once that was measured."""
+
+    id: str
+    status: RunStatus
+    rounds: int
+    rounds_done: int
+    dice: float | None
+
+
 class Place(Protocol):
     """What commands know of runs and do to them. Runs are named by their whole ids, which `find` knows."""
 
@@ -49,6 +60,12 @@ class Place(Protocol):
 
     def record(self, run: str) -> RunRecord:
         """Everything that is known of a run."""
+
+    def in_short(self, dataset: str) -> Iterable[InShort]:
+        """The runs on a data set, newest first."""
+
+    def dice_by_round(self, run: str) -> list[tuple[int, float]]:
+        """(round, Dice on its last training batches) of the rounds that a run has done."""
 
     def glance(self, run: str) -> Glance:
         """How a run stands now."""

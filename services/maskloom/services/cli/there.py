@@ -14,7 +14,7 @@ from maskloom.platform.errors import UnknownName
 from maskloom.platform.run_facts import RunStatus, StepRecord
 from maskloom.services.api.model_views import ModelView
 from maskloom.services.api.views import RunRecord, StoryView
-from maskloom.services.cli.place import Glance
+from maskloom.services.cli.place import Glance, InShort
 from maskloom.services.client import Client
 
 if TYPE_CHECKING:
@@ -46,6 +46,19 @@ class There:
 
     def record(self, run: str) -> RunRecord:
         return self._client.runs.get(run)
+
+    def in_short(self, dataset: str) -> Iterator[InShort]:
+        for one in self._client.runs.list(dataset):
+            yield InShort(
+                id=one.id,
+                status=one.status,
+                rounds=one.rounds,
+                rounds_done=one.rounds_done,
+                dice=one.dice["value"] if one.dice else None,
+            )
+
+    def dice_by_round(self, run: str) -> list[tuple[int, float]]:
+        return [(one.number, one.dice) for one in self._client.runs.rounds(run) if one.dice is not None]
 
     def glance(self, run: str) -> Glance:
         record = self.record(run)

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -62,10 +62,21 @@ class _Driven:
 
 
 class Scheduler:
-    """One of the schedulers of a catalog, with room for `places` runs at a time."""
+    """One of the schedulers of a catalog, with room for `places` runs at a time.
 
-    def __init__(self, platform: Platform, places: int, timeout_s: float = TIMEOUT_S) -> None:
+    `among`: it sees to these runs alone, each to its end, since nobody else waits for its places.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        places: int,
+        timeout_s: float = TIMEOUT_S,
+        *,
+        among: Collection[str] | None = None,
+    ) -> None:
         self._platform = platform
+        self._among = among
         self._places = places
         self._timeout_s = timeout_s
         self._driven: dict[str, _Driven] = {}
@@ -112,13 +123,13 @@ class Scheduler:
         self._kill_the_deaf()
         self._see_who_is_still()
         decision = decide(*self._as_turns(wanted, driven_elsewhere), last_turns, self._places)
-        for run in decision.give_way:
+        for run in decision.give_way if self._among is None else ():
             self._ask_to_end(self._driven[run])
         for run in decision.start:
             self._start(by_run[run], keeper)
 
     def _look(self, connection: Connection) -> tuple[list[Wanted], dict[str, float], set[str]]:
-        wanted = tickets.wanted(connection)
+        wanted = [one for one in tickets.wanted(connection) if self._among is None or one.run in self._among]
         names = {runs.lease_name(one.run): one.run for one in wanted} | {
             runs.claim_name(one.run): one.run for one in wanted
         }
