@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from maskloom.pipelines import course, drive
+from maskloom.pipelines import course, drive, recipes
 from maskloom.pipelines.registry import promoting
 from maskloom.pipelines.registry.comparing import contenders
 from maskloom.platform.audit_facts import Act, Broken, Entry, Head
@@ -38,8 +38,6 @@ class Here:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._transaction = platform.database.transaction
-        self._rounds: dict[str, int] = {}
-        """How many rounds runs have, which never changes: it is asked for all of them again and again."""
 
     def find(self, prefix: str) -> str:
         return drive.find(self._platform, prefix).id
@@ -55,12 +53,10 @@ class Here:
         while True:
             portion = self._transaction(partial(_portion, dataset=dataset, before=before))
             for one in portion:
-                if one.id not in self._rounds:
-                    self._rounds[one.id] = course.rounds_of(one.recipe, one.pool)
                 yield InShort(
                     id=one.id,
                     status=one.status,
-                    rounds=self._rounds[one.id],
+                    rounds=course.rounds_of(recipes.stored(one.recipe), one.pool),
                     rounds_done=one.rounds_done,
                     dice=one.dice["value"] if one.dice else None,
                 )
