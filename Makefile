@@ -5,8 +5,9 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest
-# One more at a time than there are cores, since tests often wait for processes. Files start in the order given: the slow ones first.
-SHARED = -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadgroup --no-loadscope-reorder
+# One more at a time than there are cores, since tests often wait for processes. Those of a file share what it sets up; files start in the
+# order given: the slow ones first.
+SHARED = -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder
 BENCH = PYTHONPATH=tests $(BIN)/python -m bench
 export VENV PYTHON
 

@@ -27,14 +27,6 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker: they share what it has set up, which often takes longer than they do."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     server = PostgresServer()
@@ -76,7 +68,7 @@ def s3_url(s3_server: S3Server) -> str:
 
 @pytest.fixture(scope="session")
 def label_studio() -> Iterator[LabelStudioServer]:
-    """A real Label Studio. It takes 5 s and 400 MB: tests that use it are of one group, so that one worker starts it."""
+    """A real Label Studio. It takes 5 s and 400 MB."""
     server = LabelStudioServer()
     yield server
     server.remove()

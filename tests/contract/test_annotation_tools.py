@@ -42,9 +42,7 @@ class Room:
         return {reading.slice: reading for reading in found.readings}
 
 
-@pytest.fixture(
-    params=["folder", pytest.param("label_studio", marks=pytest.mark.xdist_group("label_studio"))]
-)
+@pytest.fixture(params=["folder", "label_studio"])
 def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
     objects = LocalStore((tmp_path / "objects").as_uri())
     desk = new_desk()

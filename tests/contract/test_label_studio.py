@@ -22,7 +22,7 @@ from support.label_studio import IMAGES, LabelStudioReader, LabelStudioServer
 from support.servers import free_ports
 
 # The first test on a machine installs Label Studio.
-pytestmark = [pytest.mark.xdist_group("label_studio"), pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 
 def by_slice(changes: Changes) -> dict[str, Reading]:

@@ -21,7 +21,7 @@ from support.label_studio import IMAGES, LabelStudioReader, LabelStudioServer
 from support.servers import PostgresServer
 
 # The first test on a machine installs Label Studio.
-pytestmark = [pytest.mark.xdist_group("label_studio"), pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 OTHERS = "http://127.0.0.1:9/others/webhook"
 
 

@@ -17,7 +17,7 @@ from support.desks import Slices, disc
 from support.label_studio import LabelStudioReader, LabelStudioServer
 
 # The first test on a machine installs Label Studio.
-pytestmark = [pytest.mark.xdist_group("label_studio"), pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 
 def test_a_push_makes_the_desk_and_its_tasks(

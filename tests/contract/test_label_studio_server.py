@@ -24,7 +24,7 @@ from support.label_studio import LabelStudioServer
 from support.servers import short_folder
 
 # The first test on a machine installs Label Studio.
-pytestmark = [pytest.mark.xdist_group("label_studio"), pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture

@@ -26,8 +26,6 @@ from support.painted import Grey
 from support.reviewing import Ward, ward
 from support.servers import PostgresServer
 
-pytestmark = pytest.mark.xdist_group("label_studio")
-
 SCREEN = {"width": 1400, "height": 900}
 
 

@@ -21,7 +21,7 @@ from support.commands import Shell, wait_until
 from support.label_studio import LabelStudioReader, install_in
 from support.servers import remove_home, short_folder
 
-pytestmark = [pytest.mark.xdist_group("label_studio"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 RUN = ("run", "semi-inf-net-quick", "--dataset", "chest", "--set", "sampler.group_size=6")
 

@@ -9,7 +9,7 @@ import pytest
 from support.stage import Driver, Stage
 from support.trials import POINTS, WORKS_IN, Trial, at_moment, ctrl_c, driver_at_points, others_at_points
 
-pytestmark = [pytest.mark.xdist_group("stage"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 def same(trials: Iterator[Trial]) -> int:

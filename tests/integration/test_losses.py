@@ -18,7 +18,7 @@ from support.remains import facts, loose_ends
 from support.servers import S3Server
 from support.stage import Driver, Stage
 
-pytestmark = [pytest.mark.xdist_group("stage"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 ON_A_SMALL_DISK = """
 set -e

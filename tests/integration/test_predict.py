@@ -30,7 +30,13 @@ from support.images import grey_slice, saved
 
 RECIPE = recipes.with_settings(
     recipes.named("supervised"),
-    ["prediction.size=64", "prediction.batch_size=4", "prediction.engine=torch", "network.weights=random"],
+    [
+        "prediction.size=64",
+        "prediction.batch_size=4",
+        "prediction.engine=torch",
+        "prediction.precision=fp32",
+        "network.weights=random",
+    ],
 )
 NOTHING = DatasetVersion(digest="0" * 64, dataset="none", parent=None, size=0)
 

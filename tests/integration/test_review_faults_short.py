@@ -11,7 +11,7 @@ from faults.review_scene import Scene, scene
 from maskloom.services.bridge import processes
 from support.servers import PostgresServer
 
-pytestmark = [pytest.mark.xdist_group("label_studio"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 GOOD, EDITED, BAD, AMONG = 48, 4, 45, 3
 

@@ -19,7 +19,7 @@ from support.label_studio import LabelStudioReader, LabelStudioServer
 from support.reviewing import Ward, ward
 from support.servers import PostgresServer
 
-pytestmark = [pytest.mark.xdist_group("label_studio"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_it_is_found_when_everything_is_looked_at(

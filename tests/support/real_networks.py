@@ -19,7 +19,12 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.run_facts import Run
 from support.painted import Grey, PaintedCrew, Quiet, quick_recipe
 
-SETTINGS = ("prediction.size=64", "prediction.engine=torch", "network.weights=random")
+SETTINGS = (
+    "prediction.size=64",
+    "prediction.engine=torch",
+    "prediction.precision=fp32",
+    "network.weights=random",
+)
 
 
 def untrained_recipe(*settings: str) -> Recipe:
