@@ -30,14 +30,17 @@ import json, os, sys
 from maskloom.platform.catalog import leases
 from maskloom.platform.catalog.database import Database
 
+together, begin = os.pipe()
 for _ in range(int(sys.argv[2])):
     if os.fork() == 0:
-        os.read(0, 1)
+        os.close(begin)
+        os.read(together, 1)
         database = Database(lambda: sys.argv[1])
         answer = database.transaction(lambda c: leases.acquire(c, "prize", leases.this_process()))
         os.write(1, (json.dumps([os.getpid(), type(answer).__name__, getattr(answer, "pid", 0)]) + "\\n").encode())
         os.read(0, 1)  # a holder that ends loses its lease
         os._exit(0)
+os.close(begin)
 for _ in range(int(sys.argv[2])):
     os.wait()
 """
@@ -74,8 +77,6 @@ def test_of_sixteen_processes_one_gets_it(database: Database, catalog_url: str) 
     ) as process:
         assert process.stdin
         assert process.stdout
-        process.stdin.write("!" * RACERS)
-        process.stdin.flush()
         answers = [json.loads(process.stdout.readline()) for _ in range(RACERS)]
         process.stdin.close()
     (winner,) = [pid for pid, answer, _ in answers if answer == "Lease"]
