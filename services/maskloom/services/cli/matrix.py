@@ -29,7 +29,7 @@ from maskloom.services.bridge.attendant import Attendant
 from maskloom.services.bridge.opening import open_tool
 from maskloom.services.cli.driving import reviewed
 from maskloom.services.cli.here import Here
-from maskloom.services.cli.matrix_outcome import Outcome, told
+from maskloom.services.cli.matrix_outcome import told
 from maskloom.services.cli.matrix_watching import ENDED, watch
 from maskloom.services.cli.output import people
 from maskloom.services.cli.place import Place, connected, server
@@ -74,18 +74,18 @@ def run_matrix(wish: Wish) -> None:
         with stopping_on_signals(stop):
             if url is None:
                 with open_platform() as platform:
-                    outcome = _here(platform, wish, chosen, console, stop)
+                    all_finished = _here(platform, wish, chosen, console, stop)
             else:
                 with connected(url) as client:
-                    outcome = _there(client, wish, chosen, console, stop)
+                    all_finished = _there(client, wish, chosen, console, stop)
     except Stopped:
         console.print("The same command goes on from here, or shows how it ends.", style="yellow")
         raise typer.Exit(Stopped.exit_code) from None
-    if not outcome.all_finished:
+    if not all_finished:
         raise typer.Exit(1)
 
 
-def _there(client: Client, wish: Wish, chosen: list[Cell], console: Console, stop: Stop) -> Outcome:
+def _there(client: Client, wish: Wish, chosen: list[Cell], console: Console, stop: Stop) -> bool:
     def start(cell: Cell) -> str:
         stop.check()
         return client.runs.start(
@@ -102,7 +102,7 @@ def _there(client: Client, wish: Wish, chosen: list[Cell], console: Console, sto
     return _watched(There(client), wish, chosen, names, console, stop)
 
 
-def _here(platform: Platform, wish: Wish, chosen: list[Cell], console: Console, stop: Stop) -> Outcome:
+def _here(platform: Platform, wish: Wish, chosen: list[Cell], console: Console, stop: Stop) -> bool:
     def create(cell: Cell) -> tuple[Run, bool]:
         stop.check()
         return drive.create(platform, cell.recipe, wish.dataset, cell.seed)
@@ -181,8 +181,8 @@ def _watched(
     console: Console,
     stop: Stop,
     check: Callable[[], None] = lambda: None,
-) -> Outcome:
-    """Show how the cells go on until all have ended, and then what came of them."""
+) -> bool:
+    """Show how the cells go on until all have ended, and then what came of them; whether all have finished."""
     watch(place, wish.dataset, dict(zip(names, chosen, strict=True)), console, stop, check)
     out = wish.out or _default_name(names)
     return told(place, chosen, names, console, dataset=wish.dataset, out=out, as_json=wish.as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,6 @@ from maskloom.services.cli.place import Place
 from maskloom.services.words import count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a matrix ended."""
-
-    all_finished: bool
-
-
 def told(
     place: Place,
     cells: list[Cell],
@@ -34,8 +27,8 @@ def told(
     dataset: str,
     out: Path,
     as_json: bool,
-) -> Outcome:
-    """Tell what came of the runs of those `names`, one for each cell, and draw it into `out`."""
+) -> bool:
+    """Tell what came of the runs of those `names`, one for each cell, and draw it into `out`; whether all have finished."""
     records = [place.record(run) for run in names]
     summary = summarise(
         Result(group=cell.group, seed=cell.seed, measures=_measures(record))
@@ -58,7 +51,7 @@ def told(
     ]
     if unfinished:
         _tell_unfinished(console, unfinished)
-    return Outcome(all_finished=not unfinished)
+    return not unfinished
 
 
 def _measures(record: RunRecord) -> Mapping[str, float]:
