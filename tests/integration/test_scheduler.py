@@ -89,13 +89,16 @@ def driver(shell: Home, run: str) -> psutil.Process:
 
 
 def drivers_of(run: str) -> list[psutil.Process]:
-    """Every process that was started to drive the run."""
-    found = []
+    """Every process that was started to drive the run.
+
+    A child of a driver is none: until it becomes the program that it is to run, it goes by the driver's command line.
+    """
+    found = {}
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess):
             if {"maskloom.services.scheduler.driver", run} <= set(process.cmdline()):
-                found.append(process)
-    return found
+                found[process.pid] = process, process.ppid()
+    return [process for process, parent in found.values() if parent not in found]
 
 
 def until_gone(process: psutil.Process) -> None:
