@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from maskloom.platform.facts import Split
+from maskloom.services.api.paging import cursor_of
 from support.asking import ask
 from support.servers import PostgresServer
 from support.service import ADMIN, API, CLOSED, OPEN, PASSWORD, STRANGER, Service, post, served
@@ -159,6 +160,17 @@ def test_a_run_that_cannot_be_is_refused_with_what_to_do(service: Service, wante
 @pytest.mark.parametrize("path", [f"/datasets/{OPEN}/slices", "/runs"])
 def test_what_is_no_cursor_is_refused(service: Service, path: str, cursor: str) -> None:
     assert service.as_("vera").ask("GET", f"{path}?cursor={quote(cursor)}").status == 422
+
+
+@pytest.mark.parametrize("moment", ["1156-12-13T19:53:06.323083+22:30", "3643-01-18T22:34:39-17:10"])
+def test_a_moment_of_any_offset_is_a_moment(service: Service, moment: str) -> None:
+    """PostgreSQL takes no offset of 16 hours or more."""
+    admin, run = service.as_(ADMIN), f"/runs/{service.run.id}/steps"
+    for path in (run, "/audit"):
+        assert admin.ask("GET", f"{path}?since={quote(moment)}").status == 200
+        assert admin.ask("GET", f"{path}?since=0001-01-01T00:00:00%2B01:00").status == 422
+    for path in ("/runs", "/reviews", f"/datasets/{OPEN}/jobs"):
+        assert admin.ask("GET", f"{path}?cursor={cursor_of((moment, 'a'))}").status == 200
 
 
 @pytest.mark.parametrize("value", HOSTILE)

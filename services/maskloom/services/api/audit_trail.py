@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime
 from sqlalchemy import Connection
 
 from maskloom.platform.audit_facts import Entry, Head, Sought
@@ -18,6 +17,7 @@ from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import audit
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
+from maskloom.services.api.moments import Moment
 from maskloom.services.api.page import Page
 from maskloom.services.api.paging import Limit
 from maskloom.services.api.problems import refusals
@@ -33,11 +33,11 @@ Dataset = Annotated[
     str | None, Query(max_length=200, description="The data set that it was done to.", examples=["covid"])
 ]
 Since = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     Query(description="Entries of this time or later.", examples=["2026-11-01T00:00:00Z"]),
 ]
 Until = Annotated[
-    AwareDatetime | None, Query(description="Entries before this time.", examples=["2026-12-01T00:00:00Z"])
+    Moment | None, Query(description="Entries before this time.", examples=["2026-12-01T00:00:00Z"])
 ]
 _PORTION = 1000
 _TABLE: dict[int | str, dict[str, Any]] = {

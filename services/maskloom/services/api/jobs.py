@@ -17,13 +17,14 @@ from maskloom.platform.errors import NothingToDo, UnknownName
 from maskloom.platform.job_facts import Job, JobKind, JobState
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
+from maskloom.services.api.moments import Moment
 from maskloom.services.api.once import Repeatable
 from maskloom.services.api.page import Page
 from maskloom.services.api.paging import Cursor, Limit, cursor_of, place_of
 from maskloom.services.api.problems import refusals
 from maskloom.services.api.transfer_views import JobView
 
-PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[datetime, str])
+PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[Moment, str])
 
 
 class Jobs:

@@ -21,6 +21,7 @@ from maskloom.platform.errors import UnknownName
 from maskloom.platform.review_facts import ItemState, ReviewCounts, ReviewItem
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
+from maskloom.services.api.moments import Moment
 from maskloom.services.api.once import Repeatable
 from maskloom.services.api.page import Page
 from maskloom.services.api.paging import Cursor, Limit, cursor_of, place_of
@@ -29,7 +30,7 @@ from maskloom.services.api.review_views import ItemView, ReviewView, WorkView
 
 BY_LEAD = "a lead closed it"
 ITEM_PLACE: TypeAdapter[tuple[float, str]] = TypeAdapter(tuple[float, str])
-_PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[datetime, str])
+_PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[Moment, str])
 
 
 class Reviews:

@@ -18,6 +18,7 @@ from maskloom.platform.errors import UnknownName
 from maskloom.platform.run_facts import Run, RunStatus, Ticket
 from maskloom.services.access.caller import Caller
 from maskloom.services.api.gate import Signed
+from maskloom.services.api.moments import Moment
 from maskloom.services.api.once import Once, Repeatable
 from maskloom.services.api.page import Page
 from maskloom.services.api.paging import Cursor, Limit, cursor_of, place_of
@@ -35,7 +36,7 @@ from maskloom.services.api.views import (
 from maskloom.services.records import recipe_name, run_record
 from maskloom.services.slice_story import story
 
-RUN_PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[datetime, str])
+RUN_PLACE: TypeAdapter[tuple[datetime, str]] = TypeAdapter(tuple[Moment, str])
 
 
 class Runs:
@@ -102,7 +103,7 @@ class Runs:
         run: str,
         caller: Signed,
         since: Annotated[
-            datetime | None,
+            Moment | None,
             Query(description="Only those of then or later.", examples=["2026-01-31T12:00:00Z"]),
         ] = None,
     ) -> Page[StepView]:
