@@ -177,6 +177,10 @@ def test_wrong_tokens_are_counted_and_right_ones_still_work(service: Service) ->
     wrong = [ask(service.url + API + "/me", Authorization="Bearer no").status for _ in range(51)]
     assert wrong[:50] == [401] * 50
     assert wrong[50] == 429
+    described = service.as_("lea").ask("GET", "/openapi.json").json["paths"]
+    asked_for = [one for methods in described.values() for one in methods.values() if one.get("security")]
+    assert asked_for
+    assert all("429" in one["responses"] for one in asked_for)
     assert ask(service.url + API + "/me", Authorization=f"Bearer {right}").status == 200
     assert post(service.url, "/session", account="lea", password=PASSWORD).status == 204
 

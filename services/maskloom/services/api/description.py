@@ -124,7 +124,7 @@ def _refusals(operation: dict[str, Any], method: str) -> set[int]:
     places = {(parameter["in"], parameter["name"]) for parameter in operation.get("parameters", [])}
     found = {400}
     if operation.get("security"):
-        found |= {401, 503}
+        found |= {401, 429, 503}
     if operation.get("security") and method != "get":
         found.add(403)
     if any(place == "path" for place, _ in places):

@@ -11,7 +11,6 @@ from maskloom.services.access import passwords, signing_in
 from maskloom.services.access.throttle import Throttle
 from maskloom.services.api.gate import COOKIE, Signed, address_of
 from maskloom.services.api.page import Page
-from maskloom.services.api.problems import refusals
 from maskloom.services.api.views import NewPassword
 from maskloom.services.errors import NotAllowed
 
@@ -25,9 +24,7 @@ class OwnAccount:
 
     def router(self) -> APIRouter:
         router = APIRouter(tags=["session"])
-        router.add_api_route(
-            "/me/password", self.change_password, methods=["PUT"], status_code=204, responses=refusals(429)
-        )
+        router.add_api_route("/me/password", self.change_password, methods=["PUT"], status_code=204)
         router.add_api_route("/sessions", self.sessions, methods=["GET"], name="every")
         router.add_api_route(
             "/sessions", self.end_sessions, methods=["DELETE"], status_code=204, name="end_others"
