@@ -210,10 +210,23 @@ def test_a_full_disk_behind_standard_output_is_no_bug(shell: Shell, arguments: t
     assert "The disk is full" in errors
 
 
-def test_a_path_that_is_empty_is_refused(shell: Shell) -> None:
-    said = shell("export", "0123", "--out", "")
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (("export", "0123", "--out", ""), "--out"),
+        (("cancel", ""), "RUN"),
+        (("predict", "", ".", "--out", "masks"), "RUN"),
+        (("predict", "0123", "", "--out", "masks"), "IMAGES"),
+        (("ingest", "", "--dataset", "d", "--split", "unlabelled"), "PATH"),
+        (("ingest", ".", "--masks", "", "--dataset", "d", "--split", "labelled"), "--masks"),
+    ],
+)
+def test_what_is_empty_is_refused(shell: Shell, arguments: tuple[str, ...], where: str) -> None:
+    """An empty path would be the folder that one is in, and an empty id all runs, where there is one the one."""
+    said = shell(*arguments)
     assert said.code == 2
-    assert "--out" in said.err
+    assert where in said.err
+    assert "variable that is not set" in said.err
 
 
 def test_weights_that_are_missing_are_named_before_the_run_begins(shell: Shell, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from maskloom.platform.errors import SettingsError
 from maskloom.platform.facts import Split
-from maskloom.services.cli.options import AsJson, Dataset
+from maskloom.services.cli.options import AsJson, Dataset, not_empty
 from maskloom.services.cli.place import connected, server
 
 if TYPE_CHECKING:
@@ -21,13 +21,21 @@ _SHOWN = 20
 
 def ingest(
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="A folder of PNG or JPEG slices, or an s3:// URL.")
+        str,
+        typer.Argument(
+            metavar="PATH", parser=not_empty, help="A folder of PNG or JPEG slices, or an s3:// URL."
+        ),
     ],
     *,
     dataset: Dataset,
     split: Annotated[Split, typer.Option(help="What the slices are for.")],
     masks: Annotated[
-        str | None, typer.Option(help="Expert masks: NAME.png for each slice NAME. A folder or an s3:// URL.")
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            parser=not_empty,
+            help="Expert masks: NAME.png for each slice NAME. A folder or an s3:// URL.",
+        ),
     ] = None,
     pattern: Annotated[
         str | None,

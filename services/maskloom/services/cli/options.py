@@ -9,9 +9,20 @@ import typer
 
 from maskloom.platform.run_facts import Priority
 
+
+def not_empty(given: str) -> str:
+    """The parser of what may not be empty: an empty path would be the folder one is in, and every run's id begins with ''."""
+    if not given.strip():
+        raise typer.BadParameter("it is empty: a script's variable that is not set, perhaps")
+    return given
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 RunId = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's id, or its first digits (`maskloom runs`).")
+    str,
+    typer.Argument(
+        metavar="RUN", parser=not_empty, help="A run's id, or its first digits (`maskloom runs`)."
+    ),
 ]
 Dataset = Annotated[str, typer.Option("--dataset", "-d", help="The data set's name.")]
 Workers = Annotated[
@@ -27,10 +38,8 @@ Detach = Annotated[bool, typer.Option("--detach", help="Go on in the background;
 
 def written_to(what: str) -> Any:
     """The option that names the file or folder to write, with `what` as its help."""
-    return typer.Option(help=what, parser=_not_empty, metavar="PATH")
+    return typer.Option(help=what, parser=_path, metavar="PATH")
 
 
-def _not_empty(given: str | Path) -> Path:
-    if not str(given).strip():
-        raise typer.BadParameter("it is empty: a script's variable that is not set, perhaps")
-    return Path(given)
+def _path(given: str | Path) -> Path:
+    return Path(not_empty(str(given)))

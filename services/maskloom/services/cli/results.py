@@ -9,7 +9,7 @@ import typer
 
 from maskloom.platform.errors import SettingsError
 from maskloom.platform.facts import Split
-from maskloom.services.cli.options import AsJson, Dataset, RunId, Workers, written_to
+from maskloom.services.cli.options import AsJson, Dataset, RunId, Workers, not_empty, written_to
 from maskloom.services.cli.place import connected, server
 
 if TYPE_CHECKING:
@@ -56,10 +56,15 @@ def evaluate(
 def predict(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="A run's id or its first digits, or champion:DATASET."),
+        typer.Argument(
+            metavar="RUN", parser=not_empty, help="A run's id or its first digits, or champion:DATASET."
+        ),
     ],
     images: Annotated[
-        str, typer.Argument(metavar="IMAGES", help="A folder of PNG or JPEG slices, or an s3:// URL.")
+        str,
+        typer.Argument(
+            metavar="IMAGES", parser=not_empty, help="A folder of PNG or JPEG slices, or an s3:// URL."
+        ),
     ],
     *,
     out: Annotated[Path, written_to("Folder for masks/, soft/ and predictions.csv.")],
