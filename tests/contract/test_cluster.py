@@ -73,12 +73,32 @@ def told(used: tuple[subprocess.Popen[str], dict[str, Any]]) -> dict[str, Any]:
 
 
 def test_every_task_is_done_once_by_the_actors(told: dict[str, Any]) -> None:
-    assert told["squares"] == [number * number for number in range(20)]
+    assert told["squares"] == [[number, number * number] for number in range(20)]
+    assert told["met"] == list(range(20))
     assert told["processes"] == 2
 
 
 def test_a_dead_actor_is_replaced_and_its_tasks_done_again(told: dict[str, Any]) -> None:
     assert told["after a death"] == [[number, number] for number in range(8)]
+
+
+def test_what_a_frozen_actor_holds_is_done_by_another(told: dict[str, Any]) -> None:
+    assert told["beside a frozen one"] == [[number, number] for number in range(8)]
+
+
+def test_tasks_are_drawn_as_they_are_needed(told: dict[str, Any]) -> None:
+    assert 1 < told["most drawn"] <= 6, (
+        "two for each actor, one that has come, and one more that is looked at"
+    )
+
+
+def test_who_has_no_place_yet_keeps_nobody_waiting(told: dict[str, Any]) -> None:
+    assert told["beside one without a place"] == list(range(6))
+
+
+def test_actors_that_cannot_be_made_are_given_up(told: dict[str, Any]) -> None:
+    assert told["that cannot be made"].startswith("WorkerLost: workers die before they are ready")
+    assert "no such device" in told["that cannot be made"]
 
 
 def test_an_actors_error_arrives_as_it_was_raised(told: dict[str, Any]) -> None:

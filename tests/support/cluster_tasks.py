@@ -10,12 +10,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from maskloom.platform.cluster import Cluster, call, kill, result, run_tasks
+from maskloom.platform.cluster import Cluster, call, kill, result
 from maskloom.platform.errors import MaskloomError, SettingsError
+from maskloom.platform.pool import Pool
 
 
 class Worker:
@@ -24,8 +26,15 @@ class Worker:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def square(self, number: int) -> tuple[int, int]:
-        return number * number, os.getpid()
+    def square(self, number: int) -> int:
+        return number * number
+
+    def meet(self, number: int) -> tuple[int, int]:
+        """Answer once another actor has such a task as well."""
+        (self._folder / f"met-{os.getpid()}").touch()
+        while len(list(self._folder.glob("met-*"))) < 2:
+            time.sleep(0.01)
+        return number, os.getpid()
 
     def environment(self) -> dict[str, str]:
         return dict(os.environ)
@@ -37,10 +46,24 @@ class Worker:
         (self._folder / f"died-{number}-{os.getpid()}").touch()
         os.kill(os.getpid(), signal.SIGKILL)
 
+    def freeze_once(self, number: int) -> int:
+        frozen = self._folder / "frozen"
+        if number == 3 and not frozen.exists():
+            frozen.touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return number
+
     def die_once(self, number: int) -> int:
         if number == 3 and not list(self._folder.glob("died-3-*")):
             self.die(number)
         return number
+
+
+class Unmade:
+    """An actor that cannot be made."""
+
+    def __init__(self) -> None:
+        raise OSError("no such device")
 
 
 def use(cluster: Cluster, folder: Path) -> dict[str, Any]:
@@ -49,18 +72,52 @@ def use(cluster: Cluster, folder: Path) -> dict[str, Any]:
     def start() -> Any:
         return cluster.start("support.cluster_tasks:Worker", [folder], gpus=0)
 
-    def tasks(method: str, count: int) -> list[Any]:
-        actors = [start(), start()]
-        answers = sorted(run_tasks(actors, start, method, range(count), lambda: None))
-        kill(actors)
-        return answers
+    def unmade() -> Any:
+        return cluster.start("support.cluster_tasks:Unmade", [], gpus=0)
 
-    squares = tasks("square", 20)
+    def tasks(method: str, count: int) -> list[Any]:
+        pool = Pool(start, 2)
+        try:
+            return sorted(pool.do(method, range(count), lambda: None))
+        finally:
+            pool.close()
+
+    def most_drawn() -> int:
+        """How many tasks are drawn of a stream, beyond those whose results have come."""
+        drawn: list[int] = []
+        most = 0
+
+        def stream() -> Iterator[int]:
+            for number in range(50):
+                drawn.append(number)
+                yield number
+
+        pool = Pool(start, 2)
+        for came, _ in enumerate(pool.do("square", stream(), lambda: None)):
+            most = max(most, len(drawn) - came)
+        pool.close()
+        return most
+
+    def beside_one_without_a_place() -> list[int]:
+        """What is done while the pool's other actor waits for a machine that nobody has."""
+        wanted = iter([10**6, 0])
+        pool = Pool(lambda: cluster.start("support.cluster_tasks:Worker", [folder], gpus=next(wanted)), 2)
+        try:
+            return sorted(number for number, _ in pool.do("square", range(6), lambda: None))
+        finally:
+            pool.close()
+
+    met = tasks("meet", 20)
     actor = start()
     found = {
-        "squares": [number for _, (number, _) in squares],
-        "processes": len({pid for _, (_, pid) in squares} - {os.getpid()}),
+        "squares": tasks("square", 20),
+        "met": [number for _, (number, _) in met],
+        "processes": len({pid for _, (_, pid) in met} - {os.getpid()}),
         "after a death": tasks("die_once", 8),
+        "beside a frozen one": tasks("freeze_once", 8),
+        "most drawn": most_drawn(),
+        "beside one without a place": beside_one_without_a_place(),
+        "that cannot be made": told(lambda: sorted(Pool(unmade, 2).do("square", range(3), lambda: None))),
         "error of a call": told(lambda: result(call(actor, "fail", 1))),
         "error of a task": told(lambda: tasks("fail", 4)),
         "deadly task": told(lambda: tasks("die", 1)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from maskloom.pipelines.jobs import (
 from maskloom.platform import cluster
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.errors import MaskloomError, SettingsError, WorkerLost
+from maskloom.platform.pool import Pool
 
 if TYPE_CHECKING:
     from maskloom.pipelines.stopping import Stop
@@ -46,7 +48,7 @@ class Crew:
         self._platform = platform
         self._workers = workers
         self._gang: list[Any] = []
-        self._pool: list[Any] = []
+        self._pool = Pool(self._make_labeller, workers)
 
     def train(self, job: TrainJob, work: Work) -> TrainResult:
         """Run a stage to its end. A gang that loses a rank is rebuilt and goes on from its newest saved state."""
@@ -109,7 +111,7 @@ class Crew:
     def close(self) -> None:
         """End all actors."""
         self._end(self._gang)
-        self._end(self._pool)
+        self._pool.close()
 
     def _train_once(self, job: TrainJob, saved: str | None, work: Work) -> TrainResult:
         import ray  # noqa: PLC0415
@@ -205,11 +207,10 @@ class Crew:
         gpus = 0.5 if has_gpus else 0.0
         return self._platform.cluster.start(actor, [settings], gpus=gpus)
 
-    def _spread(self, method: str, tasks: list[Any], work: Work) -> Any:
-        if not self._pool:
-            with work.stop.at_once():
-                self._pool = [self._make_labeller() for _ in range(self._workers)]
-        return cluster.run_tasks(self._pool, self._make_labeller, method, tasks, work.stop.check)
+    def _spread(self, method: str, tasks: Iterable[Any], work: Work) -> Iterator[tuple[int, Any]]:
+        with work.stop.at_once():  # Ray starts
+            self._platform.cluster.connect()
+        return self._pool.do(method, tasks, work.stop.check)
 
     def _parts(self, items: tuple[Any, ...], batch_size: int) -> list[tuple[Any, ...]]:
         # Whole batches, cut alike whoever works on them: the network's result depends a little on its batch.

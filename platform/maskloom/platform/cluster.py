@@ -1,4 +1,4 @@
-"""Ray: connect when first needed, place long-lived actors, replace those that die.
+"""Ray: connect when first needed, place long-lived actors. Those that share tasks are a `pool.Pool`.
 
 Without an address Ray starts inside this process, for this process only: its ports are on loopback, and ask for a token of
 its own besides. Actors are caches of what the object store holds; any of them may die.
@@ -13,16 +13,15 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psutil
 
-from maskloom.platform.errors import ClusterUnavailable, SettingsError, WorkerLost
+from maskloom.platform.errors import ClusterUnavailable, SettingsError
 
 MAX_DEATHS = 3
-_POLL_S = 0.2
 _KNOCK_S = 10.0
 _OBJECT_STORE_BYTES = 100 * 2**20  # only digests and figures pass through Ray
 ACTOR_ENVIRONMENT = {
@@ -166,6 +165,10 @@ class _Actor:
         module, _, name = path.partition(":")
         self._held = getattr(importlib.import_module(module), name)(*arguments)
 
+    def is_there(self) -> bool:
+        """What a caller waits for who wants to know that the actor has a place and has been made."""
+        return True
+
     def call(self, method: str, *arguments: Any) -> Any:
         return getattr(self._held, method)(*arguments)
 
@@ -191,55 +194,3 @@ def kill(actors: Sequence[Any]) -> None:
 
     for actor in actors:
         ray.kill(actor)
-
-
-def run_tasks(
-    actors: list[Any],
-    replace: Callable[[], Any],
-    method: str,
-    tasks: Sequence[Any],
-    check: Callable[[], None],
-) -> Iterator[tuple[int, Any]]:
-    """Give each of `tasks` to one of `actors`; yield (index, result) as they come in.
-
-    Each actor has two tasks at a time, so that it never waits for the next. A dead actor is replaced in place by
-    `replace()`, and its tasks are given out again; a task that has killed MAX_DEATHS actors raises WorkerLost. `check` is
-    called a few times a second and may raise to stop.
-    """
-    import ray  # noqa: PLC0415
-    from ray.exceptions import OutOfMemoryError, RayActorError  # noqa: PLC0415
-
-    waiting = list(range(len(tasks)))[::-1]
-    running: dict[Any, tuple[int, int]] = {}  # reference -> (task, place of its actor)
-    deaths = [0] * len(tasks)
-    while waiting or running:
-        load = [0] * len(actors)
-        for _, place in running.values():
-            load[place] += 1
-        while waiting and min(load) < 2:
-            place = load.index(min(load))
-            task = waiting.pop()
-            running[call(actors[place], method, tasks[task])] = (task, place)
-            load[place] += 1
-        ready, _ = ray.wait(list(running), timeout=_POLL_S)
-        check()
-        for reference in ready:
-            if reference not in running:
-                continue
-            task, place = running.pop(reference)
-            try:
-                done = result(reference)
-            except (RayActorError, OutOfMemoryError) as error:
-                lost = [task] + [
-                    running.pop(other)[0] for other in list(running) if running[other][1] == place
-                ]
-                deaths[task] += 1
-                if deaths[task] >= MAX_DEATHS:
-                    raise WorkerLost(
-                        f"a worker died {MAX_DEATHS} times at the same task: {error}",
-                        hint="Most often memory runs out: try fewer --workers or a smaller prediction.batch_size.",
-                    ) from error
-                waiting += sorted(lost, reverse=True)
-                actors[place] = replace()
-                continue
-            yield task, done
