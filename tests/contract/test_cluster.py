@@ -116,8 +116,14 @@ def test_actors_wait_asleep_and_keep_their_memory(told: dict[str, Any]) -> None:
     assert {name: told["environment"].get(name) for name in wanted} == wanted
 
 
-def test_gpus_are_those_of_the_cluster(told: dict[str, Any]) -> None:
-    assert told["gpus"] == 0
+def test_seats_are_gpus_of_their_own_where_there_are_any(told: dict[str, Any]) -> None:
+    first, second = told["seats"]
+    assert first[0] == first[1], "a seat's two actors share its GPU"
+    assert second[0] == second[1]
+    if told["gpus"]:
+        assert {first[0], second[0]} == {"0", "1"}
+    else:
+        assert first == second == ["", ""]
 
 
 def test_what_runs_inside_the_process_is_for_this_machine_alone(tmp_path: Path) -> None:

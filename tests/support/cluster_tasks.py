@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from maskloom.platform.cluster import Cluster, call, kill, result
+from maskloom.platform.cluster import Cluster, Seats, call, kill, result
 from maskloom.platform.errors import MaskloomError, SettingsError
 from maskloom.platform.pool import Pool
 
@@ -69,11 +69,11 @@ class Unmade:
 def use(cluster: Cluster, folder: Path) -> dict[str, Any]:
     """What came of every way of using a cluster."""
 
-    def start() -> Any:
-        return cluster.start("support.cluster_tasks:Worker", [folder], gpus=0)
+    def start(_place: int = 0) -> Any:
+        return cluster.start("support.cluster_tasks:Worker", [folder])
 
-    def unmade() -> Any:
-        return cluster.start("support.cluster_tasks:Unmade", [], gpus=0)
+    def unmade(_place: int) -> Any:
+        return cluster.start("support.cluster_tasks:Unmade", [])
 
     def tasks(method: str, count: int) -> list[Any]:
         pool = Pool(start, 2)
@@ -100,12 +100,28 @@ def use(cluster: Cluster, folder: Path) -> dict[str, Any]:
 
     def beside_one_without_a_place() -> list[int]:
         """What is done while the pool's other actor waits for a machine that nobody has."""
-        wanted = iter([10**6, 0])
-        pool = Pool(lambda: cluster.start("support.cluster_tasks:Worker", [folder], gpus=next(wanted)), 2)
+        nowhere = Seats(places=None, share={"num_cpus": 10**6})
+        somewhere = Seats(places=None, share={"num_cpus": 0})
+        seats = [nowhere, somewhere]
+        pool = Pool(lambda place: cluster.start("support.cluster_tasks:Worker", [folder], seats[place]), 2)
         try:
             return sorted(number for number, _ in pool.do("square", range(6), lambda: None))
         finally:
             pool.close()
+
+    def seated() -> list[list[str]]:
+        """By seat: the GPUs that its two actors see."""
+        seats = cluster.reserve(2, gpus=cluster.gpus() > 0, spread=False)
+        pairs = [
+            [cluster.start("support.cluster_tasks:Worker", [folder], seats, seat) for _ in range(2)]
+            for seat in range(2)
+        ]
+        seen = [
+            [result(call(one, "environment")).get("CUDA_VISIBLE_DEVICES", "") for one in pair]
+            for pair in pairs
+        ]
+        seats.give_back()
+        return seen
 
     met = tasks("meet", 20)
     actor = start()
@@ -123,6 +139,7 @@ def use(cluster: Cluster, folder: Path) -> dict[str, Any]:
         "deadly task": told(lambda: tasks("die", 1)),
         "deaths": len(list(folder.glob("died-0-*"))),
         "gpus": cluster.gpus(),
+        "seats": seated(),
         "environment": result(call(actor, "environment")),
     }
     kill([actor])

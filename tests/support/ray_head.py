@@ -33,6 +33,7 @@ class RayHead:
             f"--port={port}",
             f"--temp-dir={self._folder}",
             "--num-cpus=4",
+            "--num-gpus=2",  # by its word: nothing here computes on them
         ]
         options += ["--include-dashboard=false", "--min-worker-port=0", "--max-worker-port=0"]
         options += ["--object-store-memory=100000000", "--disable-usage-stats"]

@@ -25,6 +25,7 @@ from maskloom.pipelines.jobs import (
 )
 from maskloom.platform import cluster
 from maskloom.platform.bootstrap import Platform
+from maskloom.platform.cluster import Seats
 from maskloom.platform.errors import MaskloomError, SettingsError, WorkerLost
 from maskloom.platform.pool import Pool
 
@@ -49,6 +50,7 @@ class Crew:
         self._workers = workers
         self._gang: list[Any] = []
         self._pool = Pool(self._make_labeller, workers)
+        self._seats: Seats | None = None
 
     def train(self, job: TrainJob, work: Work) -> TrainResult:
         """Run a stage to its end. A gang that loses a rank is rebuilt and goes on from its newest saved state."""
@@ -112,6 +114,9 @@ class Crew:
         """End all actors."""
         self._end(self._gang)
         self._pool.close()
+        if self._seats is not None:
+            self._seats.give_back()
+            self._seats = None
 
     def _train_once(self, job: TrainJob, saved: str | None, work: Work) -> TrainResult:
         import ray  # noqa: PLC0415
@@ -177,7 +182,7 @@ class Crew:
         import ray  # noqa: PLC0415
 
         with stop.at_once():  # Ray starts
-            self._gang = [self._start(_TRAINER, rank) for rank in range(self._workers)]
+            self._gang = [self._start(_TRAINER, rank, seat=rank) for rank in range(self._workers)]
         rendezvous = self._rendezvous(self._gang[0]) if self._workers > 1 else None
         try:
             unmet = [cluster.call(trainer, "join", rendezvous) for trainer in self._gang]
@@ -190,10 +195,10 @@ class Crew:
         except ray.exceptions.RayActorError as error:
             raise _GangLost(str(error).splitlines()[0]) from error
 
-    def _make_labeller(self) -> Any:
-        return self._start(_LABELLER, 0)
+    def _make_labeller(self, seat: int) -> Any:
+        return self._start(_LABELLER, 0, seat)
 
-    def _start(self, actor: str, rank: int) -> Any:
+    def _start(self, actor: str, rank: int, seat: int) -> Any:
         cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
         settings = WorkerSettings(
             objects_url=self._platform.objects.url,
@@ -202,10 +207,15 @@ class Crew:
             world=self._workers,
             save_every_s=SAVE_STATE_EVERY_S,
         )
-        # A trainer and a labeller share a GPU: they take turns.
-        has_gpus = self._platform.settings.ray_gpus or self._platform.cluster.gpus()
-        gpus = 0.5 if has_gpus else 0.0
-        return self._platform.cluster.start(actor, [settings], gpus=gpus)
+        return self._platform.cluster.start(actor, [settings], self._reserved(), seat)
+
+    def _reserved(self) -> Seats:
+        """A seat for each trainer, which a labeller shares: they take turns."""
+        if self._seats is None:
+            used, here = self._platform.settings, self._platform.cluster
+            gpus = used.ray_gpus or here.gpus() > 0
+            self._seats = here.reserve(self._workers, gpus=gpus, spread=used.ray_placement == "spread")
+        return self._seats
 
     def _spread(self, method: str, tasks: Iterable[Any], work: Work) -> Iterator[tuple[int, Any]]:
         with work.stop.at_once():  # Ray starts

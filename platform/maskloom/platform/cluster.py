@@ -15,6 +15,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -106,15 +107,30 @@ class Cluster:
 
         return float(ray.cluster_resources().get("GPU", 0))
 
-    def start(self, actor: str, arguments: Sequence[Any], *, gpus: float) -> Any:
-        """A new actor, holding an object of the class `module:name`.
+    def reserve(self, places: int, *, gpus: bool, spread: bool) -> Seats:
+        """Places for two actors each, who take turns there: on a GPU of their own each, or else on a core.
+
+        `spread`: over as many nodes as there are, instead of as few as will do. What there is no room for yet is waited for, by
+        its actors, and an autoscaler sees it.
+        """
+        self.connect()
+        if self.address is None and not gpus:
+            return Seats(places=None, share={"num_cpus": 0})
+        from ray.util.placement_group import placement_group  # noqa: PLC0415
+
+        kind = "GPU" if gpus else "CPU"
+        group = placement_group([{kind: 1.0}] * places, strategy="SPREAD" if spread else "PACK")
+        return Seats(places=group, share={"num_cpus": 0, "num_gpus": 0.5} if gpus else {"num_cpus": 0.5})
+
+    def start(self, actor: str, arguments: Sequence[Any], seats: Seats | None = None, seat: int = 0) -> Any:
+        """A new actor, holding an object of the class `module:name`, on one of the `seats`, or else wherever it may be.
 
         It takes several calls at a time (`call`), so that it can be asked while it works.
         """
         self.connect()
         import ray  # noqa: PLC0415
 
-        options = {"num_cpus": 0.5, "num_gpus": gpus, "max_concurrency": 4, "max_restarts": 0}
+        options = {"max_concurrency": 4, "max_restarts": 0} | (seats or _ANYWHERE).options(seat)
         named = type(actor.partition(":")[2], (_Actor,), {})  # what `ps` will show
         return ray.remote(named).options(**options).remote(actor, arguments)
 
@@ -125,6 +141,33 @@ class Cluster:
 
             ray.shutdown()
             self._connected = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seats:
+    """What `Cluster.reserve` has reserved: a placement group, or None for nothing, and what an actor takes of a seat."""
+
+    places: Any
+    share: dict[str, float]
+
+    def options(self, seat: int) -> dict[str, Any]:
+        """Ray's options for an actor on that seat."""
+        if self.places is None:
+            return dict(self.share)
+        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy  # noqa: PLC0415
+
+        place = PlacementGroupSchedulingStrategy(self.places, placement_group_bundle_index=seat)
+        return self.share | {"scheduling_strategy": place}
+
+    def give_back(self) -> None:
+        """Leave the seats to others; who still sits there ends."""
+        if self.places is not None:
+            from ray.util.placement_group import remove_placement_group  # noqa: PLC0415
+
+            remove_placement_group(self.places)
+
+
+_ANYWHERE = Seats(places=None, share={"num_cpus": 0})
 
 
 @contextmanager

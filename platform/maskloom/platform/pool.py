@@ -45,9 +45,9 @@ class _Task(Generic[T]):
 
 
 class Pool:
-    """`size` actors, each made by `start` when tasks first come, and again when it dies."""
+    """`size` actors. Each is made by `start`, which is told its place in the pool, when tasks come and when it has died."""
 
-    def __init__(self, start: Callable[[], Any], size: int) -> None:
+    def __init__(self, start: Callable[[int], Any], size: int) -> None:
         self._start = start
         self._size = size
         self._workers: list[_Worker] = []
@@ -59,7 +59,7 @@ class Pool:
         stop.
         """
         if not self._workers:
-            self._workers = [self._made() for _ in range(self._size)]
+            self._workers = [self._made(place) for place in range(self._size)]
         yield from _Shift(self._workers, self._made, method, tasks).work(check)
 
     def close(self) -> None:
@@ -68,8 +68,8 @@ class Pool:
             kill([worker.actor for worker in self._workers])
             self._workers.clear()
 
-    def _made(self) -> _Worker:
-        actor = self._start()
+    def _made(self, place: int) -> _Worker:
+        actor = self._start(place)
         return _Worker(actor=actor, coming=actor.is_there.remote())
 
 
@@ -77,7 +77,7 @@ class _Shift(Generic[T]):
     """One stream of tasks, done by the workers of a pool."""
 
     def __init__(
-        self, workers: list[_Worker], replace: Callable[[], _Worker], method: str, tasks: Iterable[T]
+        self, workers: list[_Worker], replace: Callable[[int], _Worker], method: str, tasks: Iterable[T]
     ) -> None:
         self._workers = workers
         self._replace = replace
@@ -125,7 +125,7 @@ class _Shift(Generic[T]):
                             f"workers die before they are ready: {str(error).strip().splitlines()[-1]}",
                             hint="The log of Ray says why. Most often memory runs out, or a node lacks what maskloom needs.",
                         ) from error
-                    self._workers[place] = self._replace()
+                    self._workers[place] = self._replace(place)
 
     def _finished(self, reference: Any) -> Iterator[tuple[int, Any]]:
         from ray.exceptions import OutOfMemoryError, RayActorError  # noqa: PLC0415
@@ -164,7 +164,8 @@ class _Shift(Generic[T]):
                     self._open[other].workers -= 1
         self._again += sorted((one for one in lost if self._is_orphan(one)), reverse=True)
         if dead in self._workers:
-            self._workers[self._workers.index(dead)] = self._replace()
+            place = self._workers.index(dead)
+            self._workers[place] = self._replace(place)
 
     def _is_orphan(self, number: int) -> bool:
         task = self._open.get(number)

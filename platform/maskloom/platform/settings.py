@@ -29,6 +29,7 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LAST_PORT = 65535
 _THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
 Network = Literal["run", "champion"]
+Placement = Literal["pack", "spread"]
 
 
 class Settings(BaseSettings):
@@ -46,6 +47,8 @@ class Settings(BaseSettings):
     """host:port of a Ray cluster; without it Ray starts inside the process."""
     ray_gpus: bool = False
     """That the Ray cluster brings GPUs when they are asked for; without it those count that are there when a run starts."""
+    ray_placement: Placement = "pack"
+    """Whether a run's actors share as few nodes of the Ray cluster as will do, or spread over as many as there are."""
     label_studio_url: str | None = None
     """http://host:port of a Label Studio for reviews; without it the one that `maskloom review up` started, or else folders."""
     label_studio_token: SecretStr | None = None
@@ -119,6 +122,16 @@ class Settings(BaseSettings):
                 "MASKLOOM_RAY_GPUS is neither true nor false",
                 hint="Write true where the Ray cluster brings machines with GPUs when they are asked for, or unset it.",
             ) from error
+
+    @field_validator("ray_placement", mode="before")
+    @classmethod
+    def _pack_or_spread(cls, how: str) -> str:
+        if how not in get_args(Placement):
+            raise SettingsError(
+                "MASKLOOM_RAY_PLACEMENT is neither pack nor spread",
+                hint="Write spread to use as many nodes as there are, or unset it.",
+            )
+        return how
 
     @field_validator("bridge_network", mode="before")
     @classmethod
