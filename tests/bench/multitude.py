@@ -143,12 +143,11 @@ _FACTS = (
         when 'train' then jsonb_build_object('digest', s.network, 'size_bytes', 14000000, 'steps', 50, 'slices', 400,
             'curve', (select jsonb_agg(jsonb_build_array(n * 5, 1.0 / n, 1 - 1.0 / (n + 1))) from generate_series(1, 10) n),
             'images_per_s', 55.5, 'compute_s', 8.0)
-        when 'sample' then jsonb_build_object('groups', (select jsonb_agg(slices order by round) from (
-            select l.round, jsonb_agg(l.slice) as slices
-            from planned_labels l join planned_steps o on o.key = l.step where o.run = s.run group by l.round) groups))
-        when 'label' then jsonb_build_object('digest', s.key, 'compute_s', 2.5, 'labels', labels.them)
-        when 'gate' then jsonb_build_object('kept', jsonb_build_object('digest', s.key, 'compute_s', 0,
-            'labels', labels.sure), 'refused', labels.refused, 'withdrawn', jsonb_build_array())
+        when 'sample' then jsonb_build_object('group_size', 15, 'order', jsonb_build_object('order', s.key, 'first', 0,
+            'size', (select count(*) from planned_labels l where l.run = s.run)))
+        when 'label' then jsonb_build_object('digest', s.key, 'compute_s', 2.5, 'count', labels.sure + labels.refused,
+            'empty', 0)
+        when 'gate' then jsonb_build_object('digest', s.key, 'kept', labels.sure, 'refused', labels.refused)
         when 'merge' then jsonb_build_object('digest', pg_temp.named(s.dataset || 'labelled'), 'dataset', s.dataset,
             'parent', s.key, 'size', 400 + 15 * s.round)
         when 'open_review' then jsonb_build_object('digest', s.key, 'slices', 15)
@@ -160,15 +159,9 @@ _FACTS = (
     from planned_steps s
     join attempts a on a.step = s.key
     left join lateral (
-        select coalesce(jsonb_agg(one), '[]') as them,
-            coalesce(jsonb_agg(one) filter (where uncertainty <= 0.8), '[]') as sure,
-            coalesce(jsonb_agg(slice) filter (where uncertainty > 0.8), '[]') as refused
-        from (
-            select l.slice, l.uncertainty, jsonb_build_object('label', l.digest, 'slice', l.slice, 'mask', l.mask, 'kind',
-                'pseudo', 'scores', jsonb_build_object('area', l.area, 'peak', 0.9, 'uncertainty', l.uncertainty)) as one
-            from planned_steps o join planned_labels l on l.step = o.key
-            where s.kind in ('label', 'gate') and o.run = s.run and o.round = s.round and o.kind = 'label'
-        ) made
+        select count(*) filter (where l.uncertainty <= 0.8) as sure, count(*) filter (where l.uncertainty > 0.8) as refused
+        from planned_steps o join planned_labels l on l.step = o.key
+        where s.kind in ('label', 'gate') and o.run = s.run and o.round = s.round and o.kind = 'label'
     ) labels on true
     order by s.k, s.place
     """,

@@ -14,8 +14,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from maskloom.pipelines.slice_lists import SliceList
+from maskloom.pipelines.steps.gate import Gated
+from maskloom.pipelines.steps.label import PseudoLabels
+from maskloom.pipelines.steps.sample import Groups
 from maskloom.platform.catalog.database import MIGRATIONS, Database
 from maskloom.platform.catalog.every_table import FACT_TABLES, STATE_TABLES, metadata
+from maskloom.platform.fingerprint import sha256
+from maskloom.services.following import parsed
 
 ROWS = """
 insert into blobs (digest, size_bytes, media_type) values ('image', 1, 'image/png'), ('mask', 1, 'image/png'), ('net', 1, 'x');
@@ -116,6 +122,35 @@ def test_old_rows_survive(revision: str, catalog_url: str) -> None:
     ]
     assert [(row["run"], row["kind"]) for row in after["newest_events"]] == [("r", "started")]
     assert after["step_counts"] == [{"step": "s", "labels": 1, "gated": 1, "kept": 1}]
+    database.close()
+
+
+OUTPUTS_BY_NAME = """
+insert into steps (key, kind, identity, output, attempt) values
+    ('label', 'label', '{}', '{"digest": "x", "labels": [{"slice": "0a"}, {"slice": "0b"}], "compute_s": 1.5}', 1),
+    ('gate', 'gate', '{}', '{"kept": {"digest": "x", "labels": [{"slice": "0a"}]}, "refused": ["0b"], "withdrawn": []}', 1),
+    ('sample', 'sample', '{}', '{"groups": [["0c", "0a"], ["0b"]]}', 1),
+    ('gold', 'draw_gold', '{}', '{"slices": ["0b", "0c"]}', 1);
+insert into label_versions (digest, dataset, slice, split, kind, mask, step, checkpoint, scores) values
+    ('empty', 'd', 'image', 'unlabelled', 'pseudo', 'mask', 'label', 'net', '{"area": 0.0}');
+"""
+
+
+def test_outputs_that_named_every_slice_become_counts(catalog_url: str) -> None:
+    database = Database(lambda: catalog_url)
+    database.transaction(lambda connection: upgrade(connection, "0011"))
+    database.transaction(lambda connection: connection.execute(text(ROWS + OUTPUTS_BY_NAME)))
+    database.migrate()
+    with database.connection() as connection:
+        rows = connection.execute(text("select key, kind, output from steps where key <> 's'"))
+        outputs = {row.key: parsed(row.kind, row.output) for row in rows}
+    assert outputs["label"] == PseudoLabels(digest="label", count=2, empty=1, compute_s=1.5)
+    assert outputs["gate"] == Gated(digest="gate", kept=1, refused=1)
+    order = SliceList(order=sha256(bytes([12, 10, 11])), first=0, size=3)
+    assert outputs["sample"] == Groups(order=order, group_size=2)
+    assert outputs["gold"] == SliceList(order=sha256(bytes([11, 12])), first=0, size=2)
+    with pytest.raises(DBAPIError, match="facts are inserted, never changed"):
+        database.transaction(lambda connection: connection.execute(text("update steps set kind = 'x'")))
     database.close()
 
 

@@ -29,8 +29,8 @@ from support.tiny_setting import (
 )
 
 KINDS = ("train", "sample", "label", "gate", "merge")
-SAVING = ("train", "label")
-"""Kinds of step long enough to save how far they are."""
+SAVING = ("train", "label", "gate")
+"""Kinds of step long enough to save how far they are, or to commit what they have by then."""
 
 
 def points(kind: str) -> list[str]:
@@ -117,7 +117,7 @@ def test_a_step_goes_on_from_its_saved_progress(setting: Setting) -> None:
 def test_saved_progress_that_is_gone_starts_the_step_over(
     setting: Setting, undisturbed: dict[str, list[str]]
 ) -> None:
-    ended(setting.start(MASKLOOM_FAILPOINT="progress_saved:label"))
+    ended(setting.start(MASKLOOM_FAILPOINT="progress_saved:train"))
     with setting.platform.database.connection() as connection:
         (saved,) = connection.scalars(text("select progress from leases where progress is not null")).all()
     setting.platform.objects.delete(saved)

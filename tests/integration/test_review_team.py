@@ -12,7 +12,7 @@ import pytest
 from maskloom.pipelines.review.closing import close_what_is_due
 from maskloom.pipelines.review.consensus import staple
 from maskloom.pipelines.review.summary import summary
-from maskloom.platform.catalog import answers, labels
+from maskloom.platform.catalog import answers, labels, step_labels
 from maskloom.platform.facts import LabelKind, Purpose, Split, Verdict, VerdictKind
 from maskloom.platform.imaging.formats import decode_grey8
 from maskloom.platform.run_facts import Run
@@ -190,7 +190,9 @@ def test_what_is_shown_follows_fraction_budget_and_order(scene: Ward) -> None:
         assert max(rest) <= least
     few = scene.run(mode="optional", budget=3, order="gate")
     scene.drive(few)
-    refused = {decision for step in scene.steps(few, "gate") for decision in step.output["refused"]}
+    gates = [step.key for step in scene.steps(few, "gate")]
+    refused = scene.platform.database.transaction(lambda c: step_labels.refused(c, gates))
+    assert refused
     for state in scene.reviews(few):
         order = [one.slice in refused for one in state.review.assignments]
         assert len(order) == 3

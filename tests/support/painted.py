@@ -6,7 +6,7 @@ What a run leaves behind (facts, blobs, outputs) has its true form, and every ma
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -82,8 +82,8 @@ class PaintedCrew:
             compute_s=1.5,
         )
 
-    def label(self, job: LabelJob, done: list[SliceLabel], work: object) -> list[SliceLabel]:
-        return [self._label(digest, job.checkpoint) for digest in job.slices]
+    def label(self, job: LabelJob, done: Collection[str], work: object) -> Iterator[list[SliceLabel]]:
+        yield [self._label(digest, job.checkpoint) for digest in job.slices if digest not in done]
 
     def evaluate(self, job: EvaluateJob, work: object) -> list[SliceEvaluation]:
         rows = []

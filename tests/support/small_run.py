@@ -78,7 +78,7 @@ def tell(**content: Any) -> None:
 
 def main(run_id: str) -> int:
     """Drive the run; the exit code."""
-    crew.SAVE_STATE_EVERY_S = crew.SAVE_LABELS_EVERY_S = float(os.environ.get("SMALL_RUN_SAVES_EVERY_S", "1"))
+    crew.SAVE_STATE_EVERY_S = float(os.environ.get("SMALL_RUN_SAVES_EVERY_S", "1"))
     workers = int(os.environ.get("SMALL_RUN_WORKERS", "1"))
     stop = Stop()
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from unittest.mock import patch
@@ -54,8 +55,12 @@ class TinyCrew:
         self._home = platform.settings.home
 
     def train(self, job: TrainJob, work: Work) -> TrainResult:
-        saved = work.saved_progress()
-        state = json.loads(saved) if saved else {"step": 0, "trace": fingerprint([job.start, job.seed])}
+        saved = work.saved_digest()
+        state = (
+            json.loads(self._objects.get(saved))
+            if saved
+            else {"step": 0, "trace": fingerprint([job.start, job.seed])}
+        )
         while state["step"] < STEPS:
             self._interfere(work)
             slice_, mask = job.pairs[state["step"] % len(job.pairs)]
@@ -74,15 +79,12 @@ class TinyCrew:
             curve=tuple((step, 1 / step, 1 - 1 / step) for step in range(1, STEPS + 1)),
         )
 
-    def label(self, job: LabelJob, done: list[SliceLabel], work: Work) -> list[SliceLabel]:
-        labels = list(done)
-        for digest in job.slices[len(done) :]:
+    def label(self, job: LabelJob, done: Collection[str], work: Work) -> Iterator[list[SliceLabel]]:
+        for first in range(0, len(job.slices), 2):
             self._interfere(work)
-            labels.append(self._label(digest, job.checkpoint))
-            if len(labels) % 2 == 0:
-                content = json.dumps([asdict(label) for label in labels]).encode()
-                work.save_progress(self._objects.put(content))
-        return labels
+            pair = job.slices[first : first + 2]
+            if not all(digest in done for digest in pair):
+                yield [self._label(digest, job.checkpoint) for digest in pair]
 
     def evaluate(self, job: EvaluateJob, work: Work) -> list[SliceEvaluation]:
         from maskloom.models.metrics import measure_slice  # loads MONAI, which takes seconds

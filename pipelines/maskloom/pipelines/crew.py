@@ -5,12 +5,11 @@ Imports no torch: a run that only replays never loads it.
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
@@ -33,11 +32,12 @@ if TYPE_CHECKING:
     from maskloom.pipelines.stopping import Stop
     from maskloom.pipelines.work import Work
 
+T = TypeVar("T")
+
 BATCHES_PER_TASK = 4
 SAVE_STATE_EVERY_S = 45.0
-SAVE_LABELS_EVERY_S = 20.0
-_TRAINER = "maskloom.pipelines.workers.trainer:Trainer"
-_LABELLER = "maskloom.pipelines.workers.labeller:Labeller"
+TRAINER = "maskloom.pipelines.workers.trainer:Trainer"
+LABELLER = "maskloom.pipelines.workers.labeller:Labeller"
 _POLL_S = 0.1
 _STOP_PATIENCE_S = 2.5
 
@@ -84,26 +84,20 @@ class Crew:
                 raise AssertionError("a trainer stopped although nobody asked")
             return result
 
-    def label(self, job: LabelJob, done: list[SliceLabel], work: Work) -> list[SliceLabel]:
-        """Labels of every slice of `job`, in its order; `done` are those that an earlier attempt has saved."""
-        found = {label.slice: label for label in done}
-        remaining = tuple(digest for digest in job.slices if digest not in found)
-        tasks = [replace(job, slices=part) for part in self._parts(remaining, job.prediction.batch_size)]
-        began, saved_at = time.monotonic(), time.monotonic()
+    def label(self, job: LabelJob, done: Collection[str], work: Work) -> Iterator[list[SliceLabel]]:
+        """The labels of the slices of `job` but those `done`, some at a time, as they come in."""
+        began, found = time.monotonic(), len(done)
+        parts = self._parts(job.slices, job.prediction.batch_size)
+        tasks = (replace(job, slices=part) for part in parts if not all(one in done for one in part))
         for _, labels in self._spread("label", tasks, work):
-            found.update((label.slice, label) for label in labels)
-            now = time.monotonic()
-            rate = (len(found) - len(done)) / (now - began)
-            work.report(len(found), len(job.slices), images_per_s=rate)
-            if now - saved_at > SAVE_LABELS_EVERY_S:
-                saved_at = now
-                content = json.dumps([asdict(label) for label in found.values()]).encode()
-                work.save_progress(self._platform.objects.put(content))
-        return [found[digest] for digest in job.slices]
+            yield labels
+            found += len(labels)
+            rate = (found - len(done)) / (time.monotonic() - began)
+            work.report(found, len(job.slices), images_per_s=rate)
 
     def evaluate(self, job: EvaluateJob, work: Work) -> list[SliceEvaluation]:
         """The measures of each pair of `job`, in its order."""
-        parts = self._parts(job.pairs, job.prediction.batch_size)
+        parts = list(self._parts(job.pairs, job.prediction.batch_size))
         results: dict[int, list[SliceEvaluation]] = {}
         for index, part in self._spread("evaluate", [replace(job, pairs=part) for part in parts], work):
             results[index] = part
@@ -182,7 +176,7 @@ class Crew:
         import ray  # noqa: PLC0415
 
         with stop.at_once():  # Ray starts
-            self._gang = [self._start(_TRAINER, rank, seat=rank) for rank in range(self._workers)]
+            self._gang = [self._start(TRAINER, rank, seat=rank) for rank in range(self._workers)]
         rendezvous = self._rendezvous(self._gang[0]) if self._workers > 1 else None
         try:
             unmet = [cluster.call(trainer, "join", rendezvous) for trainer in self._gang]
@@ -196,7 +190,7 @@ class Crew:
             raise _GangLost(str(error).splitlines()[0]) from error
 
     def _make_labeller(self, seat: int) -> Any:
-        return self._start(_LABELLER, 0, seat)
+        return self._start(LABELLER, 0, seat)
 
     def _start(self, actor: str, rank: int, seat: int) -> Any:
         cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
@@ -222,10 +216,11 @@ class Crew:
             self._platform.cluster.connect()
         return self._pool.do(method, tasks, work.stop.check)
 
-    def _parts(self, items: tuple[Any, ...], batch_size: int) -> list[tuple[Any, ...]]:
+    def _parts(self, items: Sequence[T], batch_size: int) -> Iterator[tuple[T, ...]]:
         # Whole batches, cut alike whoever works on them: the network's result depends a little on its batch.
         size = batch_size * BATCHES_PER_TASK
-        return [items[start : start + size] for start in range(0, len(items), size)]
+        for start in range(0, len(items), size):
+            yield tuple(items[start : start + size])
 
     @property
     def _local(self) -> bool:

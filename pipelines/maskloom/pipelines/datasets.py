@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from maskloom.pipelines.slice_lists import Order, SliceList
 from maskloom.platform.catalog import labels
 from maskloom.platform.catalog.database import Database
 from maskloom.platform.facts import DatasetVersion, Item
+from maskloom.platform.objects.store import ObjectStore
 
 
 class Datasets:
     """Items of dataset versions. Keeps the newest two: a round needs the one it grows from and the experts'."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, objects: ObjectStore) -> None:
         self._database = database
+        self._objects = objects
+        self._order: tuple[str, bytes] = "", b""
         self._read: dict[str, list[Item]] = {}
         self._scored: dict[str, list[dict[str, float]]] = {}
 
@@ -22,6 +26,12 @@ class Datasets:
             while len(self._read) > 2:
                 del self._read[next(iter(self._read))]
         return self._read[version.digest]
+
+    def slices(self, named: SliceList) -> Order:
+        """The slices of a list. Keeps the newest order: the rounds of a run all cut theirs from one."""
+        if self._order[0] != named.order:
+            self._order = named.order, self._objects.get(named.order)
+        return Order(self._order[1], named)
 
     def scores(self, version: DatasetVersion) -> list[dict[str, float]]:
         """The scores of its labels. Keeps those of one version: the gates of a run all compare with the experts."""

@@ -165,7 +165,7 @@ def flowing(
     work = Work(
         platform=platform,
         run=run,
-        datasets=Datasets(platform.database),
+        datasets=Datasets(platform.database, platform.objects),
         crew=crew,
         stop=stop,
         observer=observer,

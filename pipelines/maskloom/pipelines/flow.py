@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from maskloom.models.errors import ModelError
 from maskloom.pipelines.stopping import Stop, Stopped
-from maskloom.pipelines.work import Waiting, Work
+from maskloom.pipelines.work import Blob, Waiting, Work
 from maskloom.platform import failpoints
 from maskloom.platform.bootstrap import Platform
 from maskloom.platform.catalog import leases, steps
@@ -43,8 +43,7 @@ class Outcome(Generic[T]):
 
     output: T
     facts: tuple[Fact, ...] = ()
-    blobs: tuple[tuple[str, int, str], ...] = ()
-    """(digest, size in bytes, media type), already in the object store."""
+    blobs: tuple[Blob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

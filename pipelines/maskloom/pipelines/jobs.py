@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +63,7 @@ class LabelJob:
     network: NetworkParameters
     prediction: PredictionParameters
     checkpoint: str
-    slices: tuple[str, ...]
+    slices: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

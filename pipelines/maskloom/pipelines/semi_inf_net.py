@@ -14,9 +14,10 @@ from functools import partial
 from maskloom.pipelines.flow import Flow
 from maskloom.pipelines.recipes import SemiInfNet, Supervised
 from maskloom.pipelines.review.rounds import Reviews
-from maskloom.pipelines.steps.gate import Gate
+from maskloom.pipelines.steps.gate import Gate, Gated
 from maskloom.pipelines.steps.label import Label
 from maskloom.pipelines.steps.merge import Merge
+from maskloom.pipelines.steps.rest import Rest
 from maskloom.pipelines.steps.sample import Sample
 from maskloom.pipelines.steps.train import Train, Trained
 from maskloom.platform.facts import DatasetVersion
@@ -33,15 +34,15 @@ def semi_inf_net(
 
     model = flow.do(train(data=labelled, stage=recipe.supervised))
     mixed = labelled
-    refused: list[str] = []
-    groups = flow.do(Sample(pool=pool, sampler=recipe.sampler, seed=seed)).groups
+    judged: list[Gated] = []
+    groups = flow.do(Sample(pool=pool, sampler=recipe.sampler, seed=seed))
     for flow.round, group in enumerate(groups, start=1):
         pseudo = flow.do(label(slices=group, model=model))
         gated = flow.do(Gate(labels=pseudo, gate=recipe.gate, experts=labelled))
-        learnt = reviews.of_round(pseudo, gated, model)
-        mixed = flow.do(Merge(base=mixed, labels=learnt.kept, without=learnt.withdrawn))
+        read = reviews.of_round(pseudo, gated, model)
+        mixed = flow.do(Merge(base=mixed, gated=gated, corrected=read.corrected, without=read.without))
         model = flow.do(train(data=mixed, stage=recipe.fine_tune, start=model))
-        refused += learnt.refused
+        judged.append(gated)
     flow.round = None
     mixed, experts = reviews.finish(mixed)
 
@@ -50,12 +51,10 @@ def semi_inf_net(
         model = flow.do(train(data=mixed, only="pool", stage=recipe.pretrain, start=start))
     model = flow.do(train(data=experts, stage=recipe.final, start=model))
 
-    remaining = (
-        {slice_ for group in groups for slice_ in group} if recipe.final_labels == "all" else set(refused)
-    )
-    remaining -= reviews.checked
-    if remaining:
-        flow.do(label(slices=tuple(sorted(remaining)), model=model))
+    which, without, checked = recipe.final_labels, reviews.without, reviews.checked
+    rest = flow.do(Rest(which=which, groups=groups, gated=tuple(judged), without=without, checked=checked))
+    if rest.size:
+        flow.do(label(slices=rest, model=model))
     return model
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from sqlalchemy import Connection
+
 from maskloom.pipelines.crew import Crew
 from maskloom.pipelines.datasets import Datasets
+from maskloom.pipelines.slice_lists import DIGEST_BYTES, SliceList, packed
 from maskloom.pipelines.stopping import Stop
 from maskloom.platform import failpoints
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import leases
+from maskloom.platform.catalog import leases, steps
+from maskloom.platform.catalog.slices import add_blobs
 from maskloom.platform.errors import LeaseLost, MaskloomError
+from maskloom.platform.facts import Fact
 from maskloom.platform.run_facts import Run
+
+Blob = tuple[str, int, str]
+"""(digest, size in bytes, media type) of what is in the object store already."""
 
 
 class Waiting(MaskloomError):
@@ -80,10 +88,30 @@ class Work:
         self.observer.progress(progress)
         self.say({"kind": self.kind, "round": self.round, "done": done, "total": total, **figures})
 
-    def saved_progress(self) -> bytes | None:
-        """What an earlier attempt at this step saved, if any."""
-        digest = self.saved_digest()
-        return None if digest is None else self.platform.objects.get(digest)
+    def put_list(self, slices: Iterable[str]) -> tuple[SliceList, tuple[Blob, ...]]:
+        """Store these slices in this order; returns them by reference, with the blob to commit."""
+        content = packed(slices)
+        digest = self.platform.objects.put(content)
+        listed = SliceList(order=digest, first=0, size=len(content) // DIGEST_BYTES)
+        return listed, ((digest, len(content), "application/octet-stream"),)
+
+    def commit(self, facts: Sequence[Fact], blobs: Sequence[Blob] = ()) -> None:
+        """Insert facts of this step before it is done, if it is still this process that works on it.
+
+        A fact that is there already stays as it is: the first one counts.
+        """
+        lease = self._held()
+
+        def insert(connection: Connection) -> None:
+            leases.confirm(connection, lease)
+            add_blobs(connection, blobs)
+            steps.add_facts(connection, facts)
+
+        try:
+            self.platform.database.transaction(insert)
+        except LookupError:
+            raise self._lost() from None
+        failpoints.reach("progress_saved", self.kind)
 
     def saved_digest(self) -> str | None:
         """The blob that an earlier attempt at this step left as its progress."""
@@ -98,12 +126,15 @@ class Work:
         try:
             before = self.platform.database.transaction(lambda c: leases.set_progress(c, lease, digest))
         except LookupError:
-            raise LeaseLost(
-                f"another process took over {lease.name[:17]}", hint="Run `maskloom resume` to follow it."
-            ) from None
+            raise self._lost() from None
         failpoints.reach("progress_saved", self.kind)
         if before is not None and before != digest:
             self.platform.objects.delete(before)
+
+    def _lost(self) -> LeaseLost:
+        return LeaseLost(
+            f"another process took over {self._held().name[:17]}", hint="Run `maskloom resume` to follow it."
+        )
 
     def _held(self) -> leases.Lease:
         assert self.lease is not None, "only a running step has progress"

@@ -13,13 +13,15 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from maskloom.pipelines.slice_lists import SliceList
 from maskloom.pipelines.steps.collect import Collect, Collected
-from maskloom.pipelines.steps.draw_gold import DrawGold, Gold
+from maskloom.pipelines.steps.draw_gold import DrawGold
 from maskloom.pipelines.steps.evaluate import Evaluate, Measured
 from maskloom.pipelines.steps.gate import Gate, Gated
 from maskloom.pipelines.steps.label import Label, PseudoLabels
 from maskloom.pipelines.steps.merge import Merge
 from maskloom.pipelines.steps.open_review import Opened, OpenReview
+from maskloom.pipelines.steps.rest import Rest
 from maskloom.pipelines.steps.sample import Groups, Sample
 from maskloom.pipelines.steps.train import Train, Trained
 from maskloom.pipelines.work import Progress
@@ -31,13 +33,14 @@ _STAGE_NAMES = {
     "label": "labelling",
     "gate": "gate",
     "merge": "merge",
+    "rest": "what is left",
     "evaluate": "evaluation",
     "draw_gold": "gold slices",
     "open_review": "review",
     "collect": "readers' answers",
 }
 _RECENT_ROUNDS = 5
-_STEPS = (Train, Sample, Label, Gate, Merge, Evaluate, DrawGold, OpenReview, Collect)
+_STEPS = (Train, Sample, Label, Gate, Merge, Rest, Evaluate, DrawGold, OpenReview, Collect)
 _OUTPUT_TYPES = {step.kind: step.output_type for step in _STEPS}
 
 
@@ -91,7 +94,7 @@ class Following:
         self._step_began = None
         self.replayed += seconds is None
         if isinstance(output, Groups):
-            self.rounds = len(output.groups)
+            self.rounds = len(output)
         if isinstance(output, DatasetVersion):
             self._grown = self._grown or output.parent is not None
         if kind == "train":
@@ -157,15 +160,13 @@ def outcome(output: Any) -> str:
         case Trained():
             said = f"{count(output.steps, 'step')} on {count(output.slices, 'slice')}{_last_figures(output)}"
         case Groups():
-            slices = sum(map(len, output.groups))
-            said = f"{count(slices, 'slice')} in {count(len(output.groups), 'group')}"
-        case Gold():
-            said = f"{count(len(output.slices), 'expert mask')} among those to read"
+            said = f"{count(output.order.size, 'slice')} in {count(len(output), 'group')}"
+        case SliceList():
+            said = count(output.size, "slice")
         case PseudoLabels():
-            empty = sum(label.scores["area"] == 0 for label in output.labels)
-            said = f"{count(len(output.labels), 'mask')}, {empty:,} of them empty"
+            said = f"{count(output.count, 'mask')}, {output.empty:,} of them empty"
         case Gated():
-            said = f"{len(output.kept.labels):,} kept, {len(output.refused):,} refused"
+            said = f"{output.kept:,} kept, {output.refused:,} refused"
         case Opened():
             said = f"{count(output.slices, 'mask')} to read"
         case Collected():
@@ -182,9 +183,9 @@ def in_round(output: Any) -> str:
     """What a step of a round adds to the line that tells of the round; nothing for most."""
     match output:
         case PseudoLabels():
-            return count(len(output.labels), "mask")
+            return count(output.count, "mask")
         case Gated():
-            return f", {len(output.kept.labels):,} kept"
+            return f", {output.kept:,} kept"
         case Collected():
             return f", readers: {_verdicts(output)}"
         case Trained():

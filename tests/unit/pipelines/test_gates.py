@@ -4,25 +4,23 @@ import pytest
 
 from maskloom.pipelines.parameters import GateParameters
 from maskloom.pipelines.steps.gate import GATES
-from maskloom.pipelines.steps.label import PseudoLabel
 
 EXPERT_AREAS = [0.0, 0.0, *[n / 100 for n in range(1, 21)]]
 
 
-def label(area: float = 0.1, uncertainty: float = 0.1) -> PseudoLabel:
-    scores = {"area": area, "peak": 0.9, "uncertainty": uncertainty}
-    return PseudoLabel(label="l", slice="s", mask="m", scores=scores)
+def scores(area: float = 0.1, uncertainty: float = 0.1) -> dict[str, float]:
+    return {"area": area, "peak": 0.9, "uncertainty": uncertainty}
 
 
 def test_none_keeps_everything() -> None:
     refusal = GATES["none"](GateParameters(), EXPERT_AREAS)
-    assert refusal(label(area=1.0, uncertainty=1.0)) is None
+    assert refusal(scores(area=1.0, uncertainty=1.0)) is None
 
 
 def test_confidence_refuses_what_the_network_doubts() -> None:
     refusal = GATES["confidence"](GateParameters(kind="confidence", uncertainty=0.3), EXPERT_AREAS)
-    assert refusal(label(uncertainty=0.3)) is None
-    assert "0.310 is above 0.300" in str(refusal(label(uncertainty=0.31)))
+    assert refusal(scores(uncertainty=0.3)) is None
+    assert "0.310 is above 0.300" in str(refusal(scores(uncertainty=0.31)))
 
 
 @pytest.mark.parametrize(
@@ -30,8 +28,8 @@ def test_confidence_refuses_what_the_network_doubts() -> None:
 )
 def test_area_compares_with_the_experts_and_lets_empty_masks_pass(area: float, kept: bool) -> None:
     refusal = GATES["area"](GateParameters(kind="area", quantile=0.05), EXPERT_AREAS)
-    assert (refusal(label(area=area)) is None) == kept
+    assert (refusal(scores(area=area)) is None) == kept
 
 
 def test_area_keeps_everything_when_no_expert_drew_a_lesion() -> None:
-    assert GATES["area"](GateParameters(kind="area"), [0.0, 0.0])(label(area=0.9)) is None
+    assert GATES["area"](GateParameters(kind="area"), [0.0, 0.0])(scores(area=0.9)) is None

@@ -8,16 +8,18 @@ from typing import Any
 from maskloom.pipelines import recipes
 from maskloom.pipelines.recipes import SemiInfNet
 from maskloom.pipelines.semi_inf_net import semi_inf_net, supervised
+from maskloom.pipelines.slice_lists import SliceList
 from maskloom.pipelines.steps.gate import Gate, Gated
-from maskloom.pipelines.steps.label import Label, PseudoLabel, PseudoLabels
+from maskloom.pipelines.steps.label import Label, PseudoLabels
 from maskloom.pipelines.steps.merge import Merge
+from maskloom.pipelines.steps.rest import Rest
 from maskloom.pipelines.steps.sample import Groups, Sample
 from maskloom.pipelines.steps.train import Train, Trained
 from maskloom.platform.facts import DatasetVersion
 
 EXPERTS = DatasetVersion(digest="experts", dataset="lungs", parent=None, size=2)
 POOL = DatasetVersion(digest="pool", dataset="lungs", parent=None, size=4)
-GROUPS = (("a", "b"), ("c", "d"))
+SLICES = "abcd"
 
 
 class Recorder:
@@ -28,11 +30,13 @@ class Recorder:
         self.trained: list[tuple[str, str | None, str]] = []
         self.labelled: list[tuple[str, str]] = []
         self._refused = refused
+        self._orders = {"the pool": SLICES}
+        self._kept: dict[str, str] = {}
 
     def do(self, step: Any) -> Any:
         match step:
             case Sample():
-                return Groups(groups=GROUPS)
+                return Groups(order=SliceList(order="the pool", first=0, size=4), group_size=2)
             case Train():
                 self.trained.append((step.data.digest, step.start and step.start.digest, step.only))
                 name = f"network {len(self.trained)}"
@@ -40,22 +44,25 @@ class Recorder:
                     digest=name, size_bytes=1, steps=1, slices=1, curve=(), images_per_s=1, compute_s=1
                 )
             case Label():
-                self.labelled.append(("".join(step.slices), step.model.digest))
-                return labels(step.slices)
+                slices = self._orders[step.slices.order][step.slices.first :][: step.slices.size]
+                self.labelled.append((slices, step.model.digest))
+                return PseudoLabels(digest=slices, count=len(slices), empty=0)
             case Gate():
-                slices = [label.slice for label in step.labels.labels]
-                kept = [name for name in slices if name not in self._refused]
-                return Gated(kept=labels(kept), refused=tuple(set(slices) - set(kept)))
+                kept = "".join(name for name in step.labels.digest if name not in self._refused)
+                self._kept[step.labels.digest] = kept
+                refused = len(step.labels.digest) - len(kept)
+                return Gated(digest=step.labels.digest, kept=len(kept), refused=refused)
             case Merge():
-                added = "".join(label.slice for label in step.labels.labels)
+                added = self._kept[step.gated.digest]
                 digest = f"{step.base.digest}+{added}" if added else step.base.digest
                 return replace(step.base, digest=digest)
+            case Rest():
+                judged = "".join(gated.digest for gated in step.gated)
+                self._orders["the rest"] = "".join(
+                    name for name in judged if step.which == "all" or name in self._refused
+                )
+                return SliceList(order="the rest", first=0, size=len(self._orders["the rest"]))
         raise AssertionError(f"no such step: {step}")
-
-
-def labels(slices: Any) -> PseudoLabels:
-    made = [PseudoLabel(label=f"label {name}", slice=name, mask="mask", scores={}) for name in slices]
-    return PseudoLabels(digest="labels", labels=tuple(made))
 
 
 def the(name: str) -> SemiInfNet:

@@ -8,8 +8,9 @@ import re
 import pytest
 from rich.console import Console
 
+from maskloom.pipelines.slice_lists import SliceList
 from maskloom.pipelines.steps.gate import Gated
-from maskloom.pipelines.steps.label import PseudoLabel, PseudoLabels
+from maskloom.pipelines.steps.label import PseudoLabels
 from maskloom.pipelines.steps.sample import Groups
 from maskloom.pipelines.steps.train import Trained
 from maskloom.pipelines.work import Progress
@@ -28,15 +29,9 @@ TRAINED = Trained(
     images_per_s=12.34,
     compute_s=1.0,
 )
-LABELS = PseudoLabels(
-    digest="l" * 64,
-    labels=tuple(
-        PseudoLabel(label=f"label{n}", slice=f"slice{n}", mask="m", scores={"area": n * 0.1})
-        for n in range(3)
-    ),
-)
-GATED = Gated(kept=PseudoLabels(digest="k" * 64, labels=LABELS.labels[:2]), refused=("slice2",))
-GROUPS = Groups(groups=(("slice0", "slice1", "slice2"), ("slice3",)))
+LABELS = PseudoLabels(digest="l" * 64, count=3, empty=1)
+GATED = Gated(digest="k" * 64, kept=2, refused=1)
+GROUPS = Groups(order=SliceList(order="o" * 64, first=0, size=4), group_size=3)
 BEFORE = DatasetVersion(digest="b" * 64, dataset="chest", parent=None, size=30)
 GROWN = DatasetVersion(digest="g" * 64, dataset="chest", parent=BEFORE.digest, size=32)
 ONE_ROUND = [("label", 1, LABELS), ("gate", 1, GATED), ("merge", 1, GROWN), ("train", 1, TRAINED)]

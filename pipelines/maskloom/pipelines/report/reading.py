@@ -18,10 +18,10 @@ from maskloom.pipelines.history import MaskRecord, labels_of_run
 from maskloom.pipelines.review.summary import ReviewSummary, summary
 from maskloom.pipelines.steps.evaluate import Evaluate, Measured
 from maskloom.pipelines.steps.gate import Gate
-from maskloom.pipelines.steps.label import Label, PseudoLabel, PseudoLabels
+from maskloom.pipelines.steps.label import Label
 from maskloom.pipelines.steps.train import Train, Trained
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.catalog import labels, runs, slices, steps
+from maskloom.platform.catalog import labels, runs, slices, step_labels, steps
 from maskloom.platform.facts import Evaluation, GateDecision, LabelKind, LabelVersion, Slice, Split
 from maskloom.platform.run_facts import Run, RunStatus, StepRecord
 
@@ -39,8 +39,8 @@ class Round:
     """The pseudo labels of one round, as the gate parted them."""
 
     number: int
-    kept: tuple[PseudoLabel, ...]
-    refused: tuple[PseudoLabel, ...]
+    kept: tuple[LabelVersion, ...]
+    refused: tuple[LabelVersion, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ def _read(connection: Connection, run: Run, masks: list[MaskRecord], reviews: Re
         masks=masks,
         reviews=reviews,
         stages=list(_stages(taken)),
-        rounds=list(_rounds(taken, decisions)),
+        rounds=list(_rounds(connection, taken, decisions)),
         reasons=Counter(_general(decision.reason) for decision in decisions if not decision.kept),
         assessments=_assessments(connection, run, taken),
         steps=taken,
@@ -138,7 +138,7 @@ def _read(connection: Connection, run: Run, masks: list[MaskRecord], reviews: Re
 
 def _stages(taken: Sequence[StepRecord]) -> Iterator[Stage]:
     adapter = TypeAdapter(Trained)
-    kept = any(step.output["kept"]["labels"] for step in taken if step.kind == Gate.kind)
+    kept = any(step.output["kept"] for step in taken if step.kind == Gate.kind)
     alone = training_names(kept=kept)
     for step in taken:
         if step.kind == Train.kind:
@@ -146,18 +146,19 @@ def _stages(taken: Sequence[StepRecord]) -> Iterator[Stage]:
             yield Stage(name=name, trained=adapter.validate_python(step.output))
 
 
-def _rounds(taken: Sequence[StepRecord], decisions: Sequence[GateDecision]) -> Iterator[Round]:
-    adapter = TypeAdapter(PseudoLabels)
+def _rounds(
+    connection: Connection, taken: Sequence[StepRecord], decisions: Sequence[GateDecision]
+) -> Iterator[Round]:
     kept = {decision.label: decision.kept for decision in decisions}
     for step in taken:
         if step.kind != Label.kind or step.round is None:
             continue
-        made = adapter.validate_python(step.output).labels
-        if all(label.label in kept for label in made):
+        made = step_labels.of_step(connection, step.key)
+        if all(label.digest in kept for label in made):
             yield Round(
                 number=step.round,
-                kept=tuple(label for label in made if kept[label.label]),
-                refused=tuple(label for label in made if not kept[label.label]),
+                kept=tuple(label for label in made if kept[label.digest]),
+                refused=tuple(label for label in made if not kept[label.digest]),
             )
 
 

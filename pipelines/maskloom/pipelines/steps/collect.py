@@ -9,13 +9,16 @@ from sqlalchemy import Connection
 
 from maskloom.pipelines.flow import Outcome, Step
 from maskloom.pipelines.work import Waiting, Work
-from maskloom.platform.catalog import answers, labels, reviews
-from maskloom.platform.facts import VerdictKind
+from maskloom.platform.catalog import answers, labels, reviews, step_labels
+from maskloom.platform.facts import Verdict, VerdictKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """A verdict on a slice, with the digests of the label and the mask that it gives, if it gives one."""
+    """A verdict on a slice, with the digests of the label and the mask that it gives, if it gives one.
+
+    One that is open again gives the label that readers were shown, unless a gate had refused that.
+    """
 
     slice: str
     kind: VerdictKind
@@ -37,6 +40,7 @@ class Collect(Step[Collected]):
     """The verdicts of `reviews` that came after the collection `after`; with `wait` not before the last of them is closed."""
 
     kind: ClassVar[str] = "collect"
+    logic: ClassVar[int] = 2
     output_type: ClassVar[Any] = Collected
 
     reviews: tuple[str, ...]
@@ -45,22 +49,23 @@ class Collect(Step[Collected]):
 
     def run(self, work: Work) -> Outcome[Collected]:
         """Raises Waiting while the review that it waits for is open."""
-        return Outcome(output=work.platform.database.transaction(self._collected))
+        return Outcome(output=work.platform.database.transaction(lambda c: self._collected(c, work.run.id)))
 
-    def _collected(self, connection: Connection) -> Collected:
+    def _collected(self, connection: Connection, run: str) -> Collected:
         if self.wait and reviews.closing(connection, self.reviews[-1]) is None:
             raise Waiting(self.reviews[-1])
         seen = self.after.until if self.after else 0
         verdicts = answers.newest_verdicts(connection, self.reviews, after=seen).values()
-        known = labels.by_digest(connection, [verdict.label for verdict in verdicts if verdict.label])
-        decided = tuple(
-            Decided(
-                slice=verdict.slice,
-                kind=verdict.kind,
-                label=verdict.label,
-                mask=known[verdict.label].mask if verdict.label else None,
-            )
-            for verdict in sorted(verdicts, key=lambda verdict: verdict.slice)
-        )
+        given = labels.by_digest(connection, [verdict.label for verdict in verdicts if verdict.label])
+        reopened = [verdict.slice for verdict in verdicts if verdict.kind is VerdictKind.OPEN]
+        shown = step_labels.shown_and_kept(connection, run, self.reviews, reopened)
+
+        def decided(verdict: Verdict) -> Decided:
+            label, mask = verdict.label, given[verdict.label].mask if verdict.label else None
+            if verdict.slice in shown:
+                label, mask = shown[verdict.slice].label, shown[verdict.slice].mask
+            return Decided(slice=verdict.slice, kind=verdict.kind, label=label, mask=mask)
+
         until = max([seen, *(verdict.number for verdict in verdicts)])
-        return Collected(digest=self.key, until=until, verdicts=decided)
+        ordered = sorted(verdicts, key=lambda verdict: verdict.slice)
+        return Collected(digest=self.key, until=until, verdicts=tuple(map(decided, ordered)))

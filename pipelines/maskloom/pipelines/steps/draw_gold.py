@@ -7,29 +7,25 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from maskloom.pipelines.flow import Outcome, Step
+from maskloom.pipelines.slice_lists import SliceList
 from maskloom.pipelines.work import Work
 from maskloom.platform.facts import DatasetVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gold:
-    """Digests of slices, in order."""
-
-    slices: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrawGold(Step[Gold]):
+class DrawGold(Step[SliceList]):
     """`count` slices of `data`, or all of them if there are fewer."""
 
     kind: ClassVar[str] = "draw_gold"
-    output_type: ClassVar[Any] = Gold
+    logic: ClassVar[int] = 2
+    output_type: ClassVar[Any] = SliceList
 
     data: DatasetVersion
     count: int
     seed: int
 
-    def run(self, work: Work) -> Outcome[Gold]:
+    def run(self, work: Work) -> Outcome[SliceList]:
         known = sorted(item.slice for item in work.datasets.items(self.data))
         drawn = random.Random(self.seed).sample(known, min(self.count, len(known)))
-        return Outcome(output=Gold(slices=tuple(sorted(drawn))))
+        listed, blobs = work.put_list(sorted(drawn))
+        return Outcome(output=listed, blobs=blobs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,39 +10,35 @@ import numpy as np
 
 from maskloom.pipelines.flow import Outcome, Step
 from maskloom.pipelines.parameters import GateParameters
-from maskloom.pipelines.steps.label import PseudoLabel, PseudoLabels
+from maskloom.pipelines.steps.label import PseudoLabels
 from maskloom.pipelines.work import Work
-from maskloom.platform.facts import DatasetVersion, GateDecision
-from maskloom.platform.fingerprint import fingerprint
+from maskloom.platform.catalog import step_labels
+from maskloom.platform.facts import DatasetVersion, GateDecision, LabelVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gated:
-    """The labels that were kept, and the slices whose label was refused.
+    """How many labels the gate step `digest` let through and refused: which, say its decisions (`catalog.step_labels`)."""
 
-    After a review `kept` has what readers made of labels of earlier rounds as well, and `withdrawn` are the slices of those
-    whose label should not be learnt from any longer.
-    """
-
-    kept: PseudoLabels
-    refused: tuple[str, ...]
-    withdrawn: tuple[str, ...] = ()
+    digest: str
+    kept: int
+    refused: int
 
 
-Refusal = Callable[[PseudoLabel], str | None]
-"""Why a label is refused, as a sentence; None keeps it."""
+Refusal = Callable[[Mapping[str, float]], str | None]
+"""Why a label of these scores is refused, as a sentence; None keeps it."""
 
 
 def keep_all(_gate: GateParameters, _expert_areas: Sequence[float]) -> Refusal:
     """Keep every label (paper)."""
-    return lambda _label: None
+    return lambda _scores: None
 
 
 def confident(gate: GateParameters, _expert_areas: Sequence[float]) -> Refusal:
     """Keep labels that the network is sure of."""
 
-    def refusal(label: PseudoLabel) -> str | None:
-        uncertainty = label.scores["uncertainty"]
+    def refusal(scores: Mapping[str, float]) -> str | None:
+        uncertainty = scores["uncertainty"]
         if uncertainty <= gate.uncertainty:
             return None
         return f"uncertainty {uncertainty:.3f} is above {gate.uncertainty:.3f}"
@@ -55,8 +51,8 @@ def plausible_area(gate: GateParameters, expert_areas: Sequence[float]) -> Refus
     drawn = [area for area in expert_areas if area > 0]
     low, high = np.quantile(drawn, [gate.quantile, 1 - gate.quantile]) if drawn else (0.0, 1.0)
 
-    def refusal(label: PseudoLabel) -> str | None:
-        area = label.scores["area"]
+    def refusal(scores: Mapping[str, float]) -> str | None:
+        area = scores["area"]
         if area == 0 or low <= area <= high:
             return None
         return f"lesion area {area:.2%} of the slice is outside the experts' {low:.2%} to {high:.2%}"
@@ -85,14 +81,20 @@ class Gate(Step[Gated]):
     def run(self, work: Work) -> Outcome[Gated]:
         areas = [score["area"] for score in work.datasets.scores(self.experts)]
         refusal = GATES[self.gate.kind](self.gate, areas)
-        reasons = {label.label: refusal(label) for label in self.labels.labels}
-        kept = tuple(label for label in self.labels.labels if reasons[label.label] is None)
-        refused = tuple(label.slice for label in self.labels.labels if reasons[label.label] is not None)
-        decisions = tuple(
-            GateDecision(
-                label=label, gate=self.gate.kind, step=self.key, kept=reason is None, reason=reason or "kept"
-            )
-            for label, reason in reasons.items()
+        kept = refused = 0
+        for labels in step_labels.portions_of_step(work.platform.database, self.labels.digest):
+            decisions = [self._decision(label, refusal) for label in labels]
+            work.commit(decisions)
+            kept += sum(decision.kept for decision in decisions)
+            refused += sum(not decision.kept for decision in decisions)
+        return Outcome(output=Gated(digest=self.key, kept=kept, refused=refused))
+
+    def _decision(self, label: LabelVersion, refusal: Refusal) -> GateDecision:
+        reason = refusal(label.scores)
+        return GateDecision(
+            label=label.digest,
+            gate=self.gate.kind,
+            step=self.key,
+            kept=reason is None,
+            reason=reason or "kept",
         )
-        gated = Gated(kept=PseudoLabels(digest=fingerprint(kept), labels=kept), refused=refused)
-        return Outcome(output=gated, facts=decisions)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, ClassVar
 
 from maskloom.pipelines.flow import Outcome, Step
 from maskloom.pipelines.parameters import SamplerParameters
+from maskloom.pipelines.slice_lists import SliceList
 from maskloom.pipelines.work import Work
 from maskloom.platform.catalog import labels
 from maskloom.platform.facts import DatasetVersion
@@ -18,9 +20,16 @@ from maskloom.platform.facts import DatasetVersion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Groups:
-    """The pool's slice digests, one tuple a round; every slice is in exactly one."""
+    """The pool in the order of labelling, cut into one group a round; the last may be smaller."""
 
-    groups: tuple[tuple[str, ...], ...]
+    order: SliceList
+    group_size: int
+
+    def __len__(self) -> int:
+        return math.ceil(self.order.size / self.group_size)
+
+    def __iter__(self) -> Iterator[SliceList]:
+        return self.order.cut(self.group_size)
 
 
 Sampler = Callable[[Sequence[tuple[str, str]], random.Random], list[str]]
@@ -58,6 +67,7 @@ class Sample(Step[Groups]):
     """Order the pool with a sampler and cut it into groups."""
 
     kind: ClassVar[str] = "sample"
+    logic: ClassVar[int] = 2
     output_type: ClassVar[Any] = Groups
 
     pool: DatasetVersion
@@ -67,6 +77,6 @@ class Sample(Step[Groups]):
     def run(self, work: Work) -> Outcome[Groups]:
         slices = work.platform.database.transaction(lambda c: labels.volumes(c, self.pool.digest))
         order = SAMPLERS[self.sampler.kind](slices, random.Random(self.seed))
-        size = self.sampler.group_size
-        groups = tuple(tuple(order[start : start + size]) for start in range(0, len(order), size))
-        return Outcome(output=Groups(groups=groups))
+        listed, blobs = work.put_list(order)
+        groups = Groups(order=listed, group_size=self.sampler.group_size)
+        return Outcome(output=groups, blobs=blobs)

@@ -161,7 +161,7 @@ def _soft(probability: Tensor, size: tuple[int, ...]) -> Grey:
     return np.asarray(torch.round(resized * 255).to(torch.uint8).cpu().numpy(), np.uint8)
 
 
-def _batches(items: tuple[T, ...], size: int) -> Iterator[tuple[T, ...]]:
+def _batches(items: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:
     iterator = iter(items)
     while batch := tuple(islice(iterator, size)):
         yield batch

@@ -1,6 +1,6 @@
 """Queries on how a run went: its rounds, its trainings and its gates, in figures.
 
-Outputs of steps name every slice that they touch. Here the database counts them, so that a round of any size is a short row.
+A round is a short row, however many slices it has: outputs of steps count them, and name no slice.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ SCORE_BINS = 200
 _ROUNDS = text(
     """
     select r.round, s.kind, r.seconds, r.at, case s.kind
-        when 'label' then jsonb_build_object('labels', jsonb_array_length(s.output -> 'labels'))
-        when 'gate' then jsonb_build_object(
-            'kept', jsonb_array_length(s.output -> 'kept' -> 'labels'),
-            'refused', jsonb_array_length(s.output -> 'refused'))
+        when 'label' then jsonb_build_object('labels', s.output -> 'count')
+        when 'gate' then jsonb_build_object('kept', s.output -> 'kept', 'refused', s.output -> 'refused')
         when 'collect' then (
             select coalesce(jsonb_object_agg(kind, number), '{}') from (
                 select v ->> 'kind' as kind, count(*) as number

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from maskloom.platform.catalog.bulk import insert_many
 from maskloom.platform.catalog.review_schema import review_verdicts
 from maskloom.platform.catalog.schema import (
     dataset_version_items,
@@ -30,9 +31,7 @@ _ADD_ITEMS = text(
 
 def add_labels(connection: Connection, labels: Iterable[LabelVersion]) -> None:
     """Insert label versions; one that exists is the same one."""
-    values = [plain_label(label) for label in labels]
-    if values:
-        connection.execute(insert(label_versions).on_conflict_do_nothing(), values)
+    insert_many(connection, label_versions, [plain_label(label) for label in labels])
 
 
 def plain_label(label: LabelVersion) -> dict[str, Any]:
@@ -52,13 +51,13 @@ def expert_labels(
     if only is not None:
         wanted = wanted.where(label_versions.c.slice.in_(only))
     rows = connection.execute(wanted.order_by(label_versions.c.at, label_versions.c.digest))
-    return {row.slice: _label(row) for row in rows}
+    return {row.slice: label_of(row) for row in rows}
 
 
 def by_digest(connection: Connection, digests: Sequence[str]) -> dict[str, LabelVersion]:
     """The labels of these digests."""
     rows = connection.execute(select(label_versions).where(label_versions.c.digest.in_(digests)))
-    return {row.digest: _label(row) for row in rows}
+    return {row.digest: label_of(row) for row in rows}
 
 
 def shown(connection: Connection, dataset: str, digest: str, reader: str | None) -> LabelVersion | None:
@@ -106,7 +105,7 @@ def _shown(connection: Connection, query: Select[Any], reader: str | None) -> li
         made_by = label_versions.c.reader
         query = query.where(or_(made_by.is_(None), made_by == reader, decided.exists()))
     rows = connection.execute(query.order_by(label_versions.c.at, label_versions.c.digest))
-    return [_for(_label(row), reader) for row in rows]
+    return [_for(label_of(row), reader) for row in rows]
 
 
 def _for(label: LabelVersion, reader: str | None) -> LabelVersion:
@@ -263,7 +262,8 @@ def _item(row: Any) -> Item:
     )
 
 
-def _label(row: Row[Any]) -> LabelVersion:
+def label_of(row: Row[Any]) -> LabelVersion:
+    """The label of a row of `label_versions`."""
     return LabelVersion(
         digest=row.digest,
         dataset=row.dataset,

@@ -148,6 +148,16 @@ def finish(connection: Connection, lease: Lease) -> str | None:
     return _change_progress(connection, lease, changes)
 
 
+def confirm(connection: Connection, lease: Lease) -> None:
+    """Make sure that nobody takes the lease before the transaction ends. Raises LookupError when somebody has."""
+    row = connection.execute(
+        text("select from leases where name = :name and epoch = :epoch for update"),
+        {"name": lease.name, "epoch": lease.epoch},
+    ).one_or_none()
+    if row is None:
+        raise LookupError(lease.name)
+
+
 def set_progress(connection: Connection, lease: Lease, blob: str) -> str | None:
     """Remember `blob` as how far the work is; returns the blob it replaces. Raises LookupError when the lease is lost."""
     return _change_progress(connection, lease, "progress = :blob", blob=blob)

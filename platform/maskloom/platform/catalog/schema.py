@@ -144,7 +144,8 @@ label_versions = Table(
     Column("split", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("mask", Text, ForeignKey("blobs.digest"), nullable=False),
-    Column("step", Text, ForeignKey("steps.key", deferrable=True, initially="DEFERRED")),
+    # Without a foreign key: labels are committed as they come in, before their step is done.
+    Column("step", Text),
     Column("checkpoint", Text, ForeignKey("checkpoints.digest")),
     Column("scores", JSONB, nullable=False),
     Column("reader", Text),
@@ -155,7 +156,7 @@ label_versions = Table(
     CheckConstraint("kind = 'expert' or split <> 'test'", name="test_slices_have_expert_labels_only"),
     CheckConstraint("kind <> 'pseudo' or (step is not null and checkpoint is not null)", name="provenance"),
     Index("ix_label_versions_slice", "dataset", "slice"),
-    Index("ix_label_versions_step", "step"),
+    UniqueConstraint("step", "slice"),
     Index("ix_label_versions_expert", "dataset", "split", postgresql_where=text("kind = 'expert'")),
 )
 
@@ -193,7 +194,8 @@ checkpoints = Table(
 gate_decisions = Table(
     "gate_decisions",
     metadata,
-    Column("step", Text, ForeignKey("steps.key", deferrable=True, initially="DEFERRED"), primary_key=True),
+    # Without a foreign key, as labels are.
+    Column("step", Text, primary_key=True),
     Column("label", Text, ForeignKey("label_versions.digest"), primary_key=True),
     Column("gate", Text, nullable=False),
     Column("kept", Boolean, nullable=False),

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
+from maskloom.platform.catalog.bulk import insert_many
 from maskloom.platform.catalog.schema import blobs, datasets, quarantine, slices
 from maskloom.platform.catalog.summary_schema import slice_counts
 from maskloom.platform.facts import Quarantined, Slice, Split
@@ -21,9 +22,11 @@ def add_blob(connection: Connection, digest: str, size_bytes: int, media_type: s
 
 def add_blobs(connection: Connection, rows: Iterable[tuple[str, int, str]]) -> None:
     """Record (digest, size in bytes, media type) of blobs that the object store holds."""
-    values = [{"digest": d, "size_bytes": size, "media_type": media} for d, size, media in rows]
-    if values:
-        connection.execute(insert(blobs).on_conflict_do_nothing(), values)
+    insert_many(
+        connection,
+        blobs,
+        [{"digest": digest, "size_bytes": size, "media_type": media} for digest, size, media in rows],
+    )
 
 
 def add_dataset(connection: Connection, name: str, classes: Sequence[str] = ("infection",)) -> None:

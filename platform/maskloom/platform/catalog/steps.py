@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from maskloom.platform.catalog import labels as label_queries
 from maskloom.platform.catalog import reviews as review_queries
+from maskloom.platform.catalog.bulk import insert_many
 from maskloom.platform.catalog.schema import (
     attempt_errors,
     attempts,
@@ -74,6 +75,11 @@ def add_output(
         .values(key=key, kind=kind, identity=identity, output=output, attempt=attempt)
         .on_conflict_do_nothing()
     )
+    add_facts(connection, facts)
+
+
+def add_facts(connection: Connection, facts: Sequence[Fact]) -> None:
+    """Insert facts; one that exists is the same one."""
     # Checkpoints first: labels and evaluations refer to them.
     for table, record in (
         (checkpoints, Checkpoint),
@@ -85,8 +91,7 @@ def add_output(
             for fact in facts
             if isinstance(fact, record)
         ]
-        if rows:
-            connection.execute(insert(table).on_conflict_do_nothing(), rows)
+        insert_many(connection, table, rows)
     label_queries.add_labels(connection, [fact for fact in facts if isinstance(fact, LabelVersion)])
     for fact in facts:
         if isinstance(fact, Growth):

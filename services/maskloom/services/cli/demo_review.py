@@ -172,11 +172,12 @@ def _final_masks(platform: Platform, run: Run) -> dict[str, str]:
 
     Not `labels_of_run`: what readers decide in one run goes before the masks of all runs on the data set.
     """
-    from maskloom.platform.catalog import steps
+    from maskloom.platform.catalog import step_labels, steps
 
     taken = platform.database.transaction(lambda connection: steps.of_run(connection, run.id))
     (final,) = (step for step in taken if step.kind == "label" and step.round is None)
-    return {label["slice"]: label["mask"] for label in final.output["labels"]}
+    made = platform.database.transaction(lambda connection: step_labels.of_step(connection, final.key))
+    return {label.slice: label.mask for label in made}
 
 
 def _mean_dice(platform: Platform, masks: dict[str, str], truth: Callable[[str], NDArray[np.uint8]]) -> float:

@@ -1,0 +1,59 @@
+"""How well labelling uses its actors: from one to many, whose network takes a fixed time, with object store and catalog."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from bench import many_slices
+from bench.data import bench_platform
+from bench.fixed_time import in_fixed_time
+from maskloom.pipelines import drive
+from maskloom.pipelines.stopping import Stop
+from maskloom.pipelines.work import Progress
+
+BATCH = 4
+TASKS_EACH = 16
+"""Tasks of four batches that each actor gets in the time that counts."""
+_A_TASK = BATCH * 4
+
+
+class FromTheFirst:
+    """An observer that notes when the labels of a run came: time counts once every actor is at work."""
+
+    def __init__(self, actors: int) -> None:
+        self.came: list[tuple[int, float]] = []
+        self._actors = actors
+
+    def started(self, kind: str, round_number: int | None) -> None: ...
+    def waiting(self, kind: str, round_number: int | None, holder: str) -> None: ...
+    def done(self, kind: str, round_number: int | None, output: object) -> None: ...
+
+    def progress(self, progress: Progress) -> None:
+        if progress.kind == "label":
+            self.came.append((progress.done, time.perf_counter()))
+
+
+def measure(actors: int, seconds: float) -> dict[str, Any]:
+    """Slices a second of `actors` that take `seconds` for each, against what they would do if all else cost nothing.
+
+    The first and the last tasks of each actor do not count: some have begun before others, and wait for them at the end.
+    """
+    count = actors * (TASKS_EACH + 4) * _A_TASK
+    with in_fixed_time(seconds), bench_platform() as platform:
+        many_slices.fill(platform, count)
+        run = many_slices.a_run(platform, count, batch_size=BATCH, seed=1)
+        observer = FromTheFirst(actors)
+        drive.drive(platform, run, workers=actors, observer=observer, stop=Stop())
+    edge = 2 * actors * _A_TASK
+    counted = [(done, at) for done, at in observer.came if edge <= done <= count - edge]
+    (first, began), (last, ended) = counted[0], counted[-1]
+    rate = (last - first) / (ended - began)
+    return {
+        "actors": actors,
+        "seconds": seconds,
+        "slices": last - first,
+        "rate": rate,
+        "efficiency": rate * seconds / actors,
+        "whole": count / (observer.came[-1][1] - observer.came[0][1]) * seconds / actors,
+    }
