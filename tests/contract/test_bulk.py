@@ -19,7 +19,9 @@ def test_values_come_back_as_they_were_given(database: Database) -> None:
         {"dataset": "d", "split": "test", "source": f"{number}.png", "reason": value, "blob": None}
         for number, value in enumerate(ODD)
     ]
-    database.transaction(lambda c: c.execute(text("insert into datasets (name, classes) values ('d', '{x}')")))
+    database.transaction(
+        lambda c: c.execute(text("insert into datasets (name, classes) values ('d', '{x}')"))
+    )
     database.transaction(lambda c: insert_many(c, quarantine, rows))
     with database.connection() as connection:
         found = connection.scalars(text("select reason from quarantine order by source")).all()

@@ -114,6 +114,44 @@ def test_a_step_goes_on_from_its_saved_progress(setting: Setting) -> None:
     assert b'"step": 6' in setting.platform.objects.get(saved)
 
 
+def test_labels_that_were_committed_before_a_death_stay_and_are_not_made_again(
+    setting: Setting, undisturbed: dict[str, list[str]]
+) -> None:
+    def labelled() -> dict[str, str]:
+        with setting.platform.database.connection() as connection:
+            rows = connection.execute(text("select digest, at from label_versions where kind = 'pseudo'"))
+            return {row.digest: row.at.isoformat() for row in rows}
+
+    ended(setting.start(MASKLOOM_FAILPOINT="progress_saved:label"))
+    before = labelled()
+    assert len(before) == 2, "a task of two slices, of a group of four"
+    with setting.platform.database.connection() as connection:
+        assert "label" not in connection.scalars(text("select kind from steps")).all()
+    setting.finish()
+    assert before.items() <= labelled().items()
+    assert facts(setting.platform) == undisturbed
+
+
+def test_who_was_away_longer_than_the_lease_cannot_commit_more_labels(
+    setting: Setting, undisturbed: dict[str, list[str]]
+) -> None:
+    away = setting.start(MASKLOOM_FAILPOINT="progress_saved:label", MASKLOOM_FAILPOINT_SIGNAL="SIGSTOP")
+    wait_until_stopped(away)
+    wait_until_leases_expire(setting)
+    with setting.start(TINY_HOLD="label") as heir:
+        wait_for_line(heir, "started label 1")
+        away.send_signal(signal.SIGCONT)
+        code, _, err = ended(away)
+        assert code == 75
+        assert err.startswith("LeaseLost | another process took over")
+        with setting.platform.database.connection() as connection:
+            made = connection.scalar(text("select count(*) from label_versions where kind = 'pseudo'"))
+        assert made == 2
+        (setting.platform.settings.home / "go").touch()
+        assert ended(heir)[0] == 0
+    assert facts(setting.platform) == undisturbed
+
+
 def test_saved_progress_that_is_gone_starts_the_step_over(
     setting: Setting, undisturbed: dict[str, list[str]]
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from maskloom.pipelines.history import labels_of_run, story_of_slice
 from maskloom.pipelines.parameters import GateParameters
-from maskloom.platform.catalog import labels, slices, steps
+from maskloom.platform.catalog import labels, slices, step_labels, steps
 from maskloom.platform.facts import LabelKind, LabelVersion, Split
 from maskloom.platform.fingerprint import fingerprint
 from support.painted import DATASET, Painted, ingest_phantom, paint, painted_run, quick_recipe
@@ -42,7 +42,8 @@ def test_the_final_pass_replaces_the_rounds_labels(painted: Painted) -> None:
     pseudo = [r for r in labels_of_run(painted.platform, painted.run) if r.kind is LabelKind.PSEUDO]
 
     assert final.kind == "label"
-    assert {record.label for record in pseudo} == {label["label"] for label in final.output["labels"]}
+    made = painted.platform.database.transaction(lambda c: step_labels.of_step(c, final.key))
+    assert {record.label for record in pseudo} == {label.digest for label in made}
     assert {(record.stage, record.round, record.gate) for record in pseudo} == {("final", None, None)}
 
 
@@ -63,14 +64,14 @@ def test_without_a_final_pass_over_all_a_kept_label_stays_the_one_of_its_round(p
 def test_a_pool_slices_story_names_round_network_seed_and_gate(painted: Painted) -> None:
     of_run = painted.platform.database.transaction(lambda c: steps.of_run(c, painted.run.id))
     first_group = next(step for step in of_run if step.kind == "label")
-    label = first_group.output["labels"][0]
+    label, *_ = painted.platform.database.transaction(lambda c: step_labels.of_step(c, first_group.key))
 
-    early, late = story_of_slice(painted.platform, painted.run, label["slice"])
+    early, late = story_of_slice(painted.platform, painted.run, label.slice)
 
     assert (early.stage, early.round, early.seed, early.gate) == ("round 1", 1, 1, "confidence")
-    assert early.label == label["label"]
+    assert early.label == label.digest
     assert early.checkpoint == of_run[0].output["digest"]
-    assert early.uncertainty == pytest.approx(int(label["slice"][:2], 16) / 255)
+    assert early.uncertainty == pytest.approx(int(label.slice[:2], 16) / 255)
     assert early.kept == (early.uncertainty <= 0.5)
     assert early.reason == ("kept" if early.kept else f"uncertainty {early.uncertainty:.3f} is above 0.500")
     assert late.stage == "final"

@@ -186,7 +186,8 @@ def test_what_is_shown_follows_fraction_budget_and_order(scene: Ward) -> None:
         assert len(shown) == 2
         least = min(label.scores["uncertainty"] for label in shown.values())
         every = next(step for step in scene.steps(run, "label") if step.round == state.review.round)
-        rest = [one["scores"]["uncertainty"] for one in every.output["labels"] if one["label"] not in shown]
+        made = scene.platform.database.transaction(lambda c, key=every.key: step_labels.of_step(c, key))
+        rest = [label.scores["uncertainty"] for label in made if label.digest not in shown]
         assert max(rest) <= least
     few = scene.run(mode="optional", budget=3, order="gate")
     scene.drive(few)
