@@ -12,7 +12,7 @@ BENCH = PYTHONPATH=tests $(BIN)/python -m bench
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format check chart-check test-faults test-review-faults test-service-faults test-api test-pages test-e2e image-check stack bench bench-service bench-gpu bench-real guide-pictures clean
+.PHONY: help setup demo test lint format check chart-check test-faults test-review-faults test-service-faults test-api test-pages test-e2e image-check stack bench bench-service bench-scale bench-gpu bench-real guide-pictures clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench: setup  ## Measure speed on this machine; the outcome goes to docs/benchma
 
 bench-service: setup  ## Measure the service over a million slices and under load; the outcome goes to docs/benchmarks (an hour)
 	$(BENCH).service
+
+bench-scale: setup  ## Measure labelling by up to 64 actors and of up to a million slices; the outcome goes to docs/benchmarks (hours)
+	$(BENCH).scale
 
 bench-gpu: setup  ## Measure training and labelling by the networks alone, on the GPU if there is one
 	$(BENCH).bench_gpu docs/benchmarks

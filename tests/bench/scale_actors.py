@@ -19,11 +19,10 @@ _A_TASK = BATCH * 4
 
 
 class FromTheFirst:
-    """An observer that notes when the labels of a run came: time counts once every actor is at work."""
+    """An observer that notes when the labels of a run came."""
 
-    def __init__(self, actors: int) -> None:
+    def __init__(self) -> None:
         self.came: list[tuple[int, float]] = []
-        self._actors = actors
 
     def started(self, kind: str, round_number: int | None) -> None: ...
     def waiting(self, kind: str, round_number: int | None, holder: str) -> None: ...
@@ -43,7 +42,7 @@ def measure(actors: int, seconds: float) -> dict[str, Any]:
     with in_fixed_time(seconds), bench_platform() as platform:
         many_slices.fill(platform, count)
         run = many_slices.a_run(platform, count, batch_size=BATCH, seed=1)
-        observer = FromTheFirst(actors)
+        observer = FromTheFirst()
         drive.drive(platform, run, workers=actors, observer=observer, stop=Stop())
     edge = 2 * actors * _A_TASK
     counted = [(done, at) for done, at in observer.came if edge <= done <= count - edge]

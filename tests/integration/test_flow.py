@@ -28,7 +28,7 @@ from support.tiny_setting import (
     wait_until_stopped,
 )
 
-KINDS = ("train", "sample", "label", "gate", "merge")
+KINDS = ("train", "sample", "label", "gate", "merge", "rest")
 SAVING = ("train", "label", "gate")
 """Kinds of step long enough to save how far they are, or to commit what they have by then."""
 

@@ -29,8 +29,9 @@ POINTS = {
         "committing:label:3",
         "committed:label:4",
     ),
-    "gate": ("leased:gate", "ran:gate", "committing:gate", "committed:gate"),
+    "gate": ("leased:gate", "progress_saved:gate:1", "ran:gate", "committing:gate", "committed:gate"),
     "merge": ("leased:merge", "ran:merge", "committing:merge", "committed:merge"),
+    "rest": ("leased:rest", "ran:rest", "committing:rest", "committed:rest"),
 }
 """Every point of each kind of step, in the order in which a run comes by: trainer and labeller then live where they can."""
 SAVING = {"SMALL_RUN_SAVES_EVERY_S": "0.2"}

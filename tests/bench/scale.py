@@ -1,0 +1,152 @@
+"""`make bench-scale`: labelling with many actors, and many slices, written to docs/benchmarks/scale.md.
+
+It takes hours with a million slices. A short run, which says so on its page: `--slices 10000 --actors 8`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.as_actor import as_actor
+from bench.machine import processor
+
+OUT = Path(__file__).parents[2] / "docs/benchmarks/scale.md"
+_SECONDS = 0.1
+"""What a slice takes in a stand-in for the network."""
+_TIMES_FEWER = (100, 10, 1)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--slices", type=int, default=1_000_000, help="in the largest pool")
+    arguments.add_argument("--actors", type=int, default=64, help="how many at most")
+    arguments.add_argument("--out", type=Path, default=OUT)
+    given = arguments.parse_args()
+    numbers = [1 << power for power in range(given.actors.bit_length()) if 1 << power <= given.actors]
+    actors = [as_actor("bench.scale_actors", number, _SECONDS) for number in numbers]
+    network = [as_actor("bench.scale_network", workers) for workers in (1, 2)]
+    costs = [as_actor("bench.scale_costs", given.slices // times) for times in _TIMES_FEWER]
+    text = page(actors, network, costs)
+    given.out.write_text(text)
+    print(text)
+
+
+def page(actors: list[dict[str, Any]], network: list[float], costs: list[dict[str, Any]]) -> str:
+    """The page as Markdown."""
+    lines = [
+        "# Many actors, many slices",
+        "",
+        f"`make bench-scale` on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}: {processor()}, {psutil.cpu_count()} cores,",
+        f"{psutil.virtual_memory().total >> 30} GiB. Everything is embedded: PostgreSQL, a folder as object store, Ray.",
+        "All actors, the driver, PostgreSQL and the object store share these cores.",
+        "",
+        *_actors(actors),
+        *_network(network),
+        *_costs(costs),
+        *_memory(costs),
+        *_catalog(costs),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _actors(rows: list[dict[str, Any]]) -> list[str]:
+    return [
+        "## Actors",
+        "",
+        f"Labellers whose network takes {rows[0]['seconds'] * 1000:.0f} ms for each slice, by sleeping.",
+        "They read slices of 32 pixels and store a mask for each; the driver commits them. Efficiency: slices a second",
+        "against those that so many actors would do if all else cost nothing. The first and the last two tasks of each",
+        "actor do not count in it; in `whole` they do.",
+        "",
+        "| actors | slices | slices a second | efficiency | whole |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {row['actors']} | {row['slices']:,} | {row['rate']:.0f} | {row['efficiency']:.3f} | {row['whole']:.3f} |"
+            for row in rows
+        ),
+        "",
+        "Wanted: 0.95 with 64.",
+        "",
+    ]
+
+
+def _network(rates: list[float]) -> list[str]:
+    one, two = rates
+    return [
+        "## With the real network",
+        "",
+        "EfficientNet-Lite0 at 320 pixels, as `semi-inf-net-quick` settles engine and precision here, one round:",
+        f"{one:.2f} slices a second with one worker, {two:.2f} with two, which is {two / one:.2f} times as many.",
+        f"One worker computes with all {psutil.cpu_count()} cores, and two share them.",
+        "",
+    ]
+
+
+def _costs(rows: list[dict[str, Any]]) -> list[str]:
+    kinds = [kind for kind in ("sample", "label", "gate", "merge", "rest") if kind in rows[-1]["seconds"]]
+    first, last = (
+        sum(rows[place]["seconds"][kind] for kind in kinds) / rows[place]["count"] for place in (0, -1)
+    )
+    return [
+        "## By the slice",
+        "",
+        "What is left when the network takes no time: a run whose pool is one group, with two actors. Milliseconds by the",
+        "slice; the first labels wait for Ray to start.",
+        "",
+        "| slices | " + " | ".join(kinds) + " | all |",
+        "| --- " * (len(kinds) + 2) + "|",
+        *(
+            f"| {row['count']:,} | "
+            + " | ".join(f"{row['seconds'][kind] / row['count'] * 1000:.3f}" for kind in kinds)
+            + f" | {sum(row['seconds'][kind] for kind in kinds) / row['count'] * 1000:.2f} |"
+            for row in rows
+        ),
+        "",
+        f"The last over the first: {last / first:.2f} (wanted: at most 1.3).",
+        "",
+    ]
+
+
+def _memory(rows: list[dict[str, Any]]) -> list[str]:
+    return [
+        "## Memory while slices are labelled",
+        "",
+        "MiB of the driver / of its largest actor, when so much of the pool was labelled.",
+        "",
+        "| slices | " + " | ".join(f"{share:.0%}" for share, _, _ in rows[-1]["memory"]) + " |",
+        "| --- " * (len(rows[-1]["memory"]) + 1) + "|",
+        *(
+            f"| {row['count']:,} | "
+            + " | ".join(f"{driver:.0f} / {actor:.0f}" for _, driver, actor in row["memory"])
+            + " |"
+            for row in rows
+        ),
+        "",
+    ]
+
+
+def _catalog(rows: list[dict[str, Any]]) -> list[str]:
+    return [
+        "## The catalog",
+        "",
+        "Bytes in PostgreSQL by the slice, indexes included: what a run's snapshot of the pool takes, and what its labels,",
+        "the gate's decisions and the training set take.",
+        "",
+        "| slices | snapshot | run |",
+        "| --- | --- | --- |",
+        *(
+            f"| {row['count']:,} | {(row['bytes'][1] - row['bytes'][0]) / row['count']:.0f} "
+            f"| {(row['bytes'][2] - row['bytes'][1]) / row['count']:.0f} |"
+            for row in rows
+        ),
+        "",
+    ]
+
+
+if __name__ == "__main__":
+    main()
