@@ -172,6 +172,9 @@ def test_who_lost_it_can_do_nothing_more_with_it(database: Database) -> None:
             connect(lambda c: leases.finish(c, lost))
         with pytest.raises(LookupError):
             connect(lambda c: leases.set_progress(c, lost, "blob"))
+        with pytest.raises(LookupError):
+            connect(lambda c: leases.confirm(c, lost))
+        connect(lambda c: leases.confirm(c, heir))
         assert connect(lambda c: leases.progress(c, "prize")) is None
         assert connect(lambda c: leases.renew(c, [lost, heir])) == [lost]
         connect(lambda c: leases.note(c, lost, {"said": "late"}))
@@ -191,12 +194,15 @@ def test_a_late_renewal_does_not_bring_it_back(database: Database) -> None:
     assert connect(lambda c: leases.current(c, "prize")) is None
 
 
-def test_a_commit_that_has_checked_its_lease_cannot_be_overtaken(database: Database) -> None:
+@pytest.mark.parametrize("check", [leases.finish, leases.confirm])
+def test_a_commit_that_has_checked_its_lease_cannot_be_overtaken(
+    check: Callable[[Connection, Lease], str | None], database: Database
+) -> None:
     with another_process() as (_, name):
         lease = acquire(database, name)
         assert isinstance(lease, Lease)
         with database.connection() as committing:
-            assert leases.finish(committing, lease) is None
+            assert check(committing, lease) is None
             with database.connection() as other:
                 other.execute(text("set local lock_timeout = '200ms'"))
                 with pytest.raises(OperationalError, match="lock timeout"):
