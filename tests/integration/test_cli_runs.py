@@ -83,6 +83,7 @@ def test_a_run_tells_a_line_for_each_step(finished: Said, run: str) -> None:
         *rounds,
         "pretraining",
         "final training",
+        "what is left",
         "final labels",
         "evaluation",
     ]
@@ -93,7 +94,7 @@ def test_a_run_tells_a_line_for_each_step(finished: Said, run: str) -> None:
 def test_a_finished_run_is_replayed(shell: Shell, run: str) -> None:
     said = shell(*RUN, "--json")
     assert f"run {run} has finished already" in said.err
-    assert "18 steps done before" in said.err
+    assert "19 steps done before" in said.err
     assert said.json == shell("show", run, "--json").json
 
 
