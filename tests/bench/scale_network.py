@@ -10,7 +10,7 @@ from maskloom.pipelines.stopping import Stop
 from maskloom.platform.facts import Split
 from support.painted import DATASET, ingest_phantom
 
-POOL = 480
+POOL = 160
 SIZE = 320
 
 
