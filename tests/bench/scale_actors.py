@@ -46,13 +46,16 @@ def measure(actors: int, seconds: float) -> dict[str, Any]:
         drive.drive(platform, run, workers=actors, observer=observer, stop=Stop())
     edge = 2 * actors * _A_TASK
     counted = [(done, at) for done, at in observer.came if edge <= done <= count - edge]
-    (first, began), (last, ended) = counted[0], counted[-1]
-    rate = (last - first) / (ended - began)
     return {
         "actors": actors,
         "seconds": seconds,
-        "slices": last - first,
-        "rate": rate,
-        "efficiency": rate * seconds / actors,
-        "whole": count / (observer.came[-1][1] - observer.came[0][1]) * seconds / actors,
+        "slices": counted[-1][0] - counted[0][0],
+        "rate": _rate(counted),
+        "efficiency": _rate(counted) * seconds / actors,
+        "whole": _rate(observer.came) * seconds / actors,
     }
+
+
+def _rate(came: list[tuple[int, float]]) -> float:
+    (first, began), (last, ended) = came[0], came[-1]
+    return (last - first) / (ended - began)
