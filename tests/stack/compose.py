@@ -36,6 +36,10 @@ class Compose:
             for word in said.get("entrypoint", _ENTRY_POINTS.get(image, [])) + said["command"]
         ]
 
+    def check(self, service: str) -> list[str]:
+        """The command that says by its exit status whether a service is healthy."""
+        return [self._here(word) for word in self._services[service]["healthcheck"]["test"][1:]]
+
     def _here(self, text: str) -> str:
         found = _VARIABLE.sub(self._value, text)
         for container, here in self._places.items():

