@@ -2,7 +2,7 @@
 
 Looked at is whether any secret has got into a layer, how large they are, and whether what they are for starts in them: as
 their own user, on a read-only root file system, in a network of its own. Without BASE_IMAGE, the name of an image with
-Python, they stand on a Debian with its own Python, made here.
+Python, they stand on a Debian with its own Python, made here. They are for CPUs; for GPUs packages are chosen, not installed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from images import layers
-from images.building import IMAGES, Builder
+from images import cuda, layers
+from images.building import IMAGES, ROOT, Builder
 from images.trying import tried_service, tried_worker
 
 _TOOLS = ("buildah", "debootstrap")
@@ -33,6 +33,7 @@ def main() -> None:
         subprocess.run(
             ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *missing], env=quiet, check=True
         )
+    subprocess.run([Path(sys.executable).parent / "hadolint", ROOT / "deploy/docker/Dockerfile"], check=True)
     builder = Builder(Path("/var/tmp/maskloom-images"))
     base = os.environ.get("BASE_IMAGE") or builder.make_base()
     known: set[str] = set()
@@ -44,6 +45,8 @@ def main() -> None:
         assert own < _MOST_BYTES, f"{image} has grown to {own:,} bytes"
     tried_service(builder)
     tried_worker(builder)
+    chosen = cuda.resolve()
+    print(f"A worker for GPUs would have {len(chosen)} packages, among them torch {chosen['torch']} for CUDA")
     print("Both images are as they should be.")
 
 

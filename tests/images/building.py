@@ -70,7 +70,9 @@ class Builder:
         mounts = _write_pip_settings(settings, self.hidden[0])
         command = ["bud", "--layers", "--target", target, "--tag", image]
         command += ["--file", str(ROOT / "deploy" / "docker" / "Dockerfile")]
-        command += ["--build-arg", f"BASE_IMAGE={base}", "--build-arg", f"TORCH_INDEX_URL={_torch_index()}"]
+        # As in deploy/install.sh: without PyTorch's own index what pip is told of on this machine has to do.
+        torch_index = os.environ.get("TORCH_INDEX_URL") or index_or_pypi(_PYTORCH)
+        command += ["--build-arg", f"BASE_IMAGE={base}", "--build-arg", f"TORCH_INDEX_URL={torch_index}"]
         command += ["--secret", f"id=pip,src={settings}"]
         for mount in mounts:
             command += ["--volume", f"{mount}:{mount}:ro"]
@@ -109,14 +111,11 @@ def _mirror() -> str:
     return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()[0]
 
 
-def _torch_index() -> str:
-    """As in deploy/install.sh: PyTorch's own index, or where it cannot be reached what pip finds otherwise."""
-    given = os.environ.get("TORCH_INDEX_URL")
-    if given:
-        return given
+def index_or_pypi(url: str) -> str:
+    """An index of packages, or where it cannot be reached that of Python."""
     try:
-        with urllib.request.urlopen(f"{_PYTORCH}/", timeout=5):
-            return _PYTORCH
+        with urllib.request.urlopen(f"{url}/", timeout=5):
+            return url
     except (URLError, TimeoutError):
         return _PYPI
 

@@ -41,9 +41,7 @@ def tried_service(builder: Builder) -> None:
     """The service starts, is ready, cannot write where it has no business, and ends well."""
     with _started(builder, "localhost/maskloom", []) as container:
         _wait(container, "api", _START_S)
-        refused = container.run(["touch", "/opt/maskloom/x"])
-        assert "Read-only file system" in refused.stderr, refused
-        assert container.run(["id", "-u"]).stdout.strip() == "10001"
+        _has_no_rights(container)
         assert container.end() == 0, container.said()
 
 
@@ -51,6 +49,7 @@ def tried_worker(builder: Builder) -> None:
     """A node of a Ray cluster starts and is healthy, and what actors load is there."""
     with _started(builder, "localhost/maskloom-ray", _service("ray-head")["command"]) as container:
         _wait(container, "ray-head", _NODE_S)
+        _has_no_rights(container)
         loaded = container.run(["python", "-c", _LOADS])
         assert loaded.stdout.strip() == "None", loaded.stderr
 
@@ -126,6 +125,12 @@ def _wait(container: _Container, service: str, patience_s: float) -> None:
         assert time.monotonic() < began + patience_s, f"{checked.stderr[-2000:]}\n{container.said()}"
         time.sleep(0.5)
     print(f"{service} is healthy after {time.monotonic() - began:.1f} s")
+
+
+def _has_no_rights(container: _Container) -> None:
+    assert container.run(["id", "-u"]).stdout.strip() == "10001"
+    refused = container.run(["touch", "/opt/maskloom/x"])
+    assert "Read-only file system" in refused.stderr, refused
 
 
 def _service(name: str) -> dict[str, Any]:
