@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from support import cluster_tasks
+from support import cluster_tasks, lost_node
 from support.ray_head import RayHead
 from support.stage import until_gone
 
@@ -161,3 +161,20 @@ def test_the_cluster_of_a_driver_that_is_killed_ends(tmp_path: Path) -> None:
         process.kill()
         process.wait()
         until_gone(cluster)
+
+
+def test_a_driver_whose_own_node_is_gone_may_be_started_again() -> None:
+    """Ray ends its actors as those of a dead process, and would end every other that it starts."""
+    said = subprocess.run(
+        [sys.executable, lost_node.__file__],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
+        env={name: value for name, value in os.environ.items() if name not in FOREIGN}
+        | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    error, message, hint = json.loads(said.stdout)
+    assert error == "ClusterUnavailable"
+    assert "has ended" in message
+    assert "run the command again" in hint

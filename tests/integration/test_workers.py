@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import pytest
 from maskloom.platform.bootstrap import open_platform
 from maskloom.platform.catalog import steps
 from maskloom.platform.settings import Settings
-from support import small_run
+from support import dying_gang, small_run
 from support.remains import facts, loose_ends
 from support.servers import remove_home, short_folder
 from support.stage import Driver
@@ -50,3 +53,15 @@ def test_the_same_global_batch_gives_the_same_losses(driven: dict[int, Any]) -> 
 def test_every_slice_is_labelled_once_by_either_number(driven: dict[int, Any]) -> None:
     for table in ("slices", "label_versions", "gate_decisions", "checkpoints", "steps"):
         assert len(driven[1][1][table]) == len(driven[2][1][table]) > 0
+
+
+def test_a_rank_that_dies_while_they_meet_costs_a_gang_and_no_run(maskloom_home: Path) -> None:
+    said = subprocess.run(
+        [sys.executable, dying_gang.__file__, maskloom_home],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    assert (maskloom_home / "rendezvous" / "died").exists()
+    assert said.stdout == "trained\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -114,10 +115,9 @@ class Crew:
 
     def _train_once(self, job: TrainJob, saved: str | None, work: Work) -> TrainResult:
         import ray  # noqa: PLC0415
-        from ray.exceptions import RayActorError  # noqa: PLC0415
 
-        results = [cluster.call(trainer, "train", job, saved) for trainer in self._gang]
-        try:
+        with self._deaths_told():
+            results = [cluster.call(trainer, "train", job, saved) for trainer in self._gang]
             unfinished = results
             while unfinished:
                 ready, unfinished = ray.wait(unfinished, num_returns=len(unfinished), timeout=_POLL_S)
@@ -127,6 +127,17 @@ class Crew:
                     saved = self._look(job, saved, work)
                     self._stop_gang_if_asked(results, work)
             first: TrainResult = cluster.result(results[0])
+        return first
+
+    @contextmanager
+    def _deaths_told(self) -> Iterator[None]:
+        """Raise _GangLost where a trainer has died."""
+        from ray.exceptions import RayActorError  # noqa: PLC0415
+
+        try:
+            yield
+        except MaskloomError:
+            raise
         except RayActorError as error:
             raise _GangLost(str(error).splitlines()[0]) from error
         except Exception as error:
@@ -134,7 +145,6 @@ class Crew:
             if self._someone_died():
                 raise _GangLost(str(error).splitlines()[0]) from error
             raise
-        return first
 
     def _look(self, job: TrainJob, saved: str | None, work: Work) -> str | None:
         import ray  # noqa: PLC0415
@@ -173,21 +183,23 @@ class Crew:
         return False
 
     def _make_gang(self, stop: Stop) -> None:
-        import ray  # noqa: PLC0415
-
         with stop.at_once():  # Ray starts
             self._gang = [self._start(TRAINER, rank, seat=rank) for rank in range(self._workers)]
-        rendezvous = self._rendezvous(self._gang[0]) if self._workers > 1 else None
-        try:
-            unmet = [cluster.call(trainer, "join", rendezvous) for trainer in self._gang]
-            while unmet:
-                # They load torch first, which takes longer than people wait after a Ctrl-C.
-                stop.check()
-                met, unmet = ray.wait(unmet, num_returns=len(unmet), timeout=_POLL_S)
-                for joined in met:
-                    cluster.result(joined)
-        except ray.exceptions.RayActorError as error:
-            raise _GangLost(str(error).splitlines()[0]) from error
+        with self._deaths_told():
+            rendezvous = self._rendezvous(self._gang[0], stop) if self._workers > 1 else None
+            self._answers([cluster.call(trainer, "join", rendezvous) for trainer in self._gang], stop)
+
+    def _answers(self, calls: list[Any], stop: Stop) -> list[Any]:
+        """What trainers answer that have no place yet, or load torch first: longer than people wait after a Ctrl-C."""
+        import ray  # noqa: PLC0415
+
+        unmet = calls
+        while unmet:
+            stop.check()
+            met, unmet = ray.wait(unmet, num_returns=len(unmet), timeout=_POLL_S)
+            for answered in met:
+                cluster.result(answered)
+        return [cluster.result(call) for call in calls]
 
     def _make_labeller(self, seat: int) -> Any:
         return self._start(LABELLER, 0, seat)
@@ -226,10 +238,10 @@ class Crew:
     def _local(self) -> bool:
         return self._platform.cluster.address is None
 
-    def _rendezvous(self, first: Any) -> str:
+    def _rendezvous(self, first: Any, stop: Stop) -> str:
         """Where the ranks meet: a file on one machine, where nothing then listens beyond loopback; else a port of rank 0."""
         if not self._local:
-            return str(cluster.result(cluster.call(first, "open_rendezvous")))
+            return str(self._answers([cluster.call(first, "open_rendezvous")], stop)[0])
         folder = self._platform.settings.home / "rendezvous"
         folder.mkdir(parents=True, exist_ok=True)
         return (folder / uuid.uuid4().hex).as_uri()

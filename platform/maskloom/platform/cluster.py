@@ -125,10 +125,18 @@ class Cluster:
     def start(self, actor: str, arguments: Sequence[Any], seats: Seats | None = None, seat: int = 0) -> Any:
         """A new actor, holding an object of the class `module:name`, on one of the `seats`, or else wherever it may be.
 
-        It takes several calls at a time (`call`), so that it can be asked while it works.
+        It takes several calls at a time (`call`), so that it can be asked while it works. Raises ClusterUnavailable.
         """
         self.connect()
         import ray  # noqa: PLC0415
+
+        own = ray.get_runtime_context().get_node_id()
+        if not any(node["NodeID"] == own and node["Alive"] for node in ray.nodes()):
+            # Ray ends what this process has started, and would end what it starts now.
+            raise ClusterUnavailable(
+                "the node of the Ray cluster by which this process reached it has ended",
+                hint="Check that Ray runs on this machine, then run the command again: it goes on where it stopped.",
+            )
 
         options = {"max_concurrency": 4, "max_restarts": 0} | (seats or _ANYWHERE).options(seat)
         named = type(actor.partition(":")[2], (_Actor,), {})  # what `ps` will show
