@@ -12,7 +12,7 @@ BENCH = PYTHONPATH=tests $(BIN)/python -m bench
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format check chart-check test-faults test-review-faults test-service-faults test-api test-pages test-e2e image-check stack bench bench-service bench-scale bench-gpu bench-real guide-pictures clean
+.PHONY: help setup demo test lint format check chart-check test-faults test-review-faults test-service-faults test-cluster-faults test-api test-pages test-e2e image-check stack bench bench-service bench-scale bench-gpu bench-real guide-pictures clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ test-review-faults: setup  ## Kill Label Studio and its bridge; the outcome goes
 
 test-service-faults: setup  ## Attack the service and kill its parts; the outcome goes to docs/benchmarks/service-faults.md (minutes)
 	$(BIN)/python tests/faults/service.py --report docs/benchmarks/service-faults.md
+
+test-cluster-faults: setup  ## Kill and freeze the parts of a Ray cluster; the outcome goes to docs/benchmarks/cluster-faults.md (as root on Debian; hours)
+	@command -v redis-server >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends redis-server >/dev/null; }
+	$(BIN)/python tests/faults/cluster_campaign.py --moments 10 --report docs/benchmarks/cluster-faults.md
 
 test-api: setup  ## Ask the API of a real service all that schemathesis can think of (5 minutes)
 	PYTHONPATH=tests $(BIN)/python -m schema.campaign

@@ -66,18 +66,11 @@ def main() -> int:
             done[name] = trials
             notes.add(options.notes, name, trials)
             for trial in trials:
-                tell(trial)
+                report.tell(trial)
             in_order = [trial for known in groups for trial in done.get(known, [])]
             report.write(options.report, in_order, stage.seconds, options.seed)
     options.notes.unlink()
     return 1 if any(trial.problems for trials in done.values() for trial in trials) else 0
-
-
-def tell(trial: Trial) -> None:
-    """A line about a trial."""
-    outcome = "; ".join(trial.problems) or "the same"
-    recovered = "" if trial.recovered_s is None else f"{trial.recovered_s:.1f} s"
-    print(f"{trial.victim:9} {trial.where:45} {recovered:>7} {outcome}", flush=True)
 
 
 def campaign(moments: int, seed: int) -> dict[str, Group]:

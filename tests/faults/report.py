@@ -12,7 +12,7 @@ import psutil
 
 from support.trials import Trial
 
-_INTRODUCTION = """# Faults
+INTRODUCTION = """# Faults
 
 What `make test-faults` does: a small real run (synthetic CT of 64 pixels, three rounds of `semi-inf-net-quick`, real
 networks in real Ray actors, embedded PostgreSQL, a folder as object store) is left alone once. Then it is done again and
@@ -27,17 +27,19 @@ Points of the protocol: `leased` (the lease is taken, nothing done), `progress_s
 
 Recovery is the time from the kill until: the driver, started again at once, has got on with a step that was not done (Ray
 and actors have to start); a trainer or labeller, or its successor, gets on; PostgreSQL answers again; for Ctrl-C, until the
-process has ended.
+process has ended. Two trials at a time.
 """
 
 
-def write(path: Path, trials: Sequence[Trial], undisturbed_s: float, seed: int) -> None:
+def write(
+    path: Path, trials: Sequence[Trial], undisturbed_s: float, seed: int, introduction: str = INTRODUCTION
+) -> None:
     """Write the page anew."""
     path.parent.mkdir(parents=True, exist_ok=True)
     parts = [
-        _INTRODUCTION,
+        introduction,
         f"{datetime.now(UTC):%Y-%m-%d}, {_machine()}. The undisturbed run took {undisturbed_s:.0f} s.",
-        f"Two trials at a time; random moments with seed {seed}.\n",
+        f"Random moments with seed {seed}.\n",
         _table(
             ["killed", "times", "ended the same", "recovery: median", "longest"],
             [_summary(victim, trials) for victim in dict.fromkeys(trial.victim for trial in trials)],
@@ -46,6 +48,13 @@ def write(path: Path, trials: Sequence[Trial], undisturbed_s: float, seed: int) 
         _table(["killed", "point or moment", "outcome", "recovery", ""], [_row(trial) for trial in trials]),
     ]
     path.write_text("\n".join(parts))
+
+
+def tell(trial: Trial) -> None:
+    """A line about a trial."""
+    outcome = "; ".join(trial.problems) or "the same"
+    recovered = "" if trial.recovered_s is None else f"{trial.recovered_s:.1f} s"
+    print(f"{trial.victim:15} {trial.where:45} {recovered:>7} {outcome}", flush=True)
 
 
 def _summary(victim: str, trials: Sequence[Trial]) -> list[str]:

@@ -140,7 +140,9 @@ class PostgresServer:
         started = psutil.Process(self._server.pid).children(recursive=True)
         for process in started[:1]:
             process.kill()
-        psutil.wait_procs(started, timeout=30)
+        psutil.wait_procs(
+            started[1:], timeout=30
+        )  # the first is gone once its shell has asked for its exit code
         self._server.stop()
 
     def _answers(self) -> bool:

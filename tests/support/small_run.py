@@ -17,6 +17,7 @@ from maskloom.pipelines.recipes import Recipe
 from maskloom.pipelines.stopping import Stop, stopping_on_signals
 from maskloom.pipelines.work import Progress
 from maskloom.platform.bootstrap import Platform, open_platform
+from maskloom.platform.cluster import Cluster
 from maskloom.platform.errors import MaskloomError
 from maskloom.platform.facts import Split
 from maskloom.platform.run_facts import Run
@@ -76,8 +77,16 @@ def tell(**content: Any) -> None:
     print(json.dumps(content), flush=True)
 
 
+def through(node: str) -> None:
+    """Reach the cluster by the node with that address: of several on one machine Ray would take the head's."""
+    where = Cluster._where
+    Cluster._where = lambda cluster: where(cluster) | {"_node_ip_address": node}  # type: ignore[method-assign]
+
+
 def main(run_id: str) -> int:
     """Drive the run; the exit code."""
+    if "SMALL_RUN_NODE" in os.environ:
+        through(os.environ["SMALL_RUN_NODE"])
     crew.SAVE_STATE_EVERY_S = float(os.environ.get("SMALL_RUN_SAVES_EVERY_S", "1"))
     workers = int(os.environ.get("SMALL_RUN_WORKERS", "1"))
     stop = Stop()

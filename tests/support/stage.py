@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import psycopg2
 
-from maskloom.platform.bootstrap import open_platform
+from maskloom.platform.bootstrap import Platform, open_platform
 from maskloom.platform.settings import Settings
 from support import small_run
 from support.remains import facts, loose_ends
@@ -148,13 +148,7 @@ class Stage:
     def verdict(self, home: Path) -> list[str]:
         """What is otherwise in a home than after the undisturbed run; empty when all is the same."""
         with open_platform(Settings(home=home)) as platform:
-            found, problems = facts(platform), loose_ends(platform)
-        for table, rows in self.undisturbed.items():
-            missing, extra = set(rows) - set(found[table]), set(found[table]) - set(rows)
-            if missing or extra:
-                problems.append(
-                    f"{table}: {len(missing)} rows missing, {len(extra)} too many, as {[*missing, *extra][0][:300]}"
-                )
+            problems = differences(platform, self.undisturbed)
         if postgres_processes(home):
             problems.append("its PostgreSQL still runs")
         return problems
@@ -178,6 +172,18 @@ def staged() -> Iterator[Stage]:
     remove_home(template)
 
 
+def differences(platform: Platform, undisturbed: dict[str, list[str]]) -> list[str]:
+    """What a run has left otherwise than the undisturbed one, or should not have left at all."""
+    found, problems = facts(platform), loose_ends(platform)
+    for table, rows in undisturbed.items():
+        missing, extra = set(rows) - set(found[table]), set(found[table]) - set(rows)
+        if missing or extra:
+            problems.append(
+                f"{table}: {len(missing)} rows missing, {len(extra)} too many, as {[*missing, *extra][0][:300]}"
+            )
+    return problems
+
+
 def copied(home: Path) -> Path:
     """A copy of a home that no process uses, with owners and modes."""
     assert not postgres_processes(home)
@@ -189,14 +195,15 @@ def copied(home: Path) -> Path:
 def until_gone(processes: list[psutil.Process]) -> float:
     """Seconds until all of `processes` have ended; raises when some never do."""
     began = time.monotonic()
-    while alive := [process for process in processes if _lives(process)]:
+    while alive := [process for process in processes if lives(process)]:
         if time.monotonic() - began > PATIENCE_S:
             raise AssertionError(f"they never end: {[_title(process) for process in alive]}")
         time.sleep(0.05)
     return time.monotonic() - began
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
+    """Whether it has not ended."""
     try:
         # A zombie is gone: only nobody has asked for its exit code.
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

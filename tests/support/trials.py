@@ -63,12 +63,12 @@ def driver_at_points(stage: Stage, points: Sequence[str]) -> Iterator[Trial]:
             name, of_kind, *_ = point.split(":")
             driver = Driver(home, stage.run, MASKLOOM_FAILPOINT=f"{name}:{of_kind}", **SAVING)
             if killed:
-                recovered.append(_working_again(driver))
+                recovered.append(working_again(driver))
             if driver.wait() != -9:
                 problems.append(f"did not reach {point}: {driver.errors[-500:]}")
             killed.append((point, driver))
         last = Driver(home, stage.run)
-        recovered.append(_working_again(last))
+        recovered.append(working_again(last))
         problems += _ended(last)
         problems += stage.verdict(home)
     for (point, _), seconds in zip(killed, recovered, strict=True):
@@ -97,7 +97,7 @@ def others_at_points(stage: Stage, victim: str, points: Sequence[str]) -> Iterat
                 places.append((point, until_answering(home) - killed_at[-1][1]))
         problems += _ended(driver)
         if victim != "postgres":
-            places = [(point, _gap(driver, victim, moment)) for point, moment in killed_at]
+            places = [(point, gap(driver, victim, moment)) for point, moment in killed_at]
         problems += stage.verdict(home)
     for point, seconds in places:
         yield Trial(victim=victim, where=point, problems=tuple(problems), recovered_s=seconds)
@@ -113,7 +113,7 @@ def at_moment(stage: Stage, *, victim: str, moment: float) -> Trial | None:
                 driver.wait()
                 return None
             time.sleep(0.02)
-        where = _place(driver)
+        where = place(driver)
         family = driver.family()
         process.kill()
         killed = time.monotonic()
@@ -126,7 +126,7 @@ def at_moment(stage: Stage, *, victim: str, moment: float) -> Trial | None:
             problems, note = _ended(driver), ""
         else:
             problems = _ended(driver)
-            seconds, note = _gap(driver, victim, killed), ""
+            seconds, note = gap(driver, victim, killed), ""
         problems += stage.verdict(home)
     return Trial(
         victim=victim,
@@ -148,7 +148,7 @@ def ctrl_c(stage: Stage, *, moment: float) -> Trial | None:
         if driver.process.poll() is not None:
             driver.wait()
             return None
-        where, family = _place(driver), driver.family()
+        where, family = place(driver), driver.family()
         pressed = time.monotonic()
         interrupt(driver)
         code = driver.wait()
@@ -173,12 +173,12 @@ def _start_again(
     stage: Stage, home: Path, family: list[psutil.Process], killed: float
 ) -> tuple[float, list[str], str]:
     driver = Driver(home, stage.run)
-    seconds = driver.began - killed + _working_again(driver)
+    seconds = driver.began - killed + working_again(driver)
     problems = _ended(driver)
     return seconds, problems, f"the old actors were gone after {until_gone(family):.1f} s"
 
 
-def _working_again(driver: Driver) -> float:
+def working_again(driver: Driver) -> float:
     """Seconds until a driver has got on with a step that was not done yet, or has died of it at a failpoint."""
     begun = set()
 
@@ -192,7 +192,7 @@ def _working_again(driver: Driver) -> float:
     return (driver.told(got_on) or time.monotonic()) - driver.began
 
 
-def _gap(driver: Driver, victim: str, killed: float) -> float | None:
+def gap(driver: Driver, victim: str, killed: float) -> float | None:
     """Seconds until an actor, or its successor, gets on."""
     kind = WORKS_IN[victim]
     moment = driver.told(lambda event: event["event"] == "progress" and event["kind"] == kind, killed)
@@ -214,7 +214,7 @@ def _ended(driver: Driver) -> list[str]:
     return [] if code == 0 else [f"exit code {code}: {driver.events[-1:]} {driver.errors[-1000:]}"]
 
 
-def _place(driver: Driver) -> str:
+def place(driver: Driver) -> str:
     """What the driver was at."""
     if not driver.events:
         return "before the first step"
@@ -230,5 +230,8 @@ __all__ = [
     "at_moment",
     "ctrl_c",
     "driver_at_points",
+    "gap",
     "others_at_points",
+    "place",
+    "working_again",
 ]
