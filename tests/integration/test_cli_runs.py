@@ -224,6 +224,13 @@ def test_a_detached_run_outlives_its_command(shell: Shell) -> None:
     wait_until(lambda: not psutil.pid_exists(again.json["pid"]))
 
 
+def test_a_run_that_is_refused_is_not_created(shell: Shell) -> None:
+    said = shell(*RUN, "--seed", "404", "--detach", "--queue", "low")
+    assert (said.code, said.out) == (2, "")
+    assert "choose one" in said.err
+    assert 404 not in {run["seed"] for run in shell("runs", "--json").json}
+
+
 def test_an_unforeseen_error_is_kept_for_a_report(shell: Shell) -> None:
     said = shell(*RUN, "--seed", "6", TINY_FAIL="label")
     assert said.code == 70

@@ -12,7 +12,6 @@ from maskloom.pipelines import drive
 from maskloom.pipelines.stopping import Stop, Stopped, stopping_on_signals
 from maskloom.pipelines.work import Waiting
 from maskloom.platform.bootstrap import Platform
-from maskloom.platform.errors import SettingsError
 from maskloom.platform.run_facts import Priority, Run
 from maskloom.services.bridge.attendant import Attendant
 from maskloom.services.bridge.opening import open_tool
@@ -41,10 +40,6 @@ def go_on(
 
     Exits 130 when it is stopped on the way.
     """
-    if detach and queue is not None:
-        raise SettingsError(
-            "--detach drives the run in the background, --queue leaves it to a scheduler: choose one"
-        )
     console = people(as_json=as_json)
     announce(console, run_record(platform, run), is_new=is_new)
     if queue is not None:

@@ -116,6 +116,7 @@ def run(
     from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli import driving
 
+    _detached_or_queued(detach=detach, queue=queue)
     chosen = recipes.with_settings(recipes.named(recipe), changes)
     with open_platform() as platform:
         one, is_new = drive.create(platform, chosen, dataset, seed or 0)
@@ -153,6 +154,7 @@ def resume(
     from maskloom.platform.bootstrap import open_platform
     from maskloom.services.cli import driving
 
+    _detached_or_queued(detach=detach, queue=queue)
     with open_platform() as platform:
         one = drive.find(platform, run)
         driving.go_on(
@@ -164,6 +166,13 @@ def _nothing_detached(*, detach: bool) -> None:
     if detach:
         raise SettingsError(
             "--detach drives a run on this machine, and --server leaves it to the server: choose one"
+        )
+
+
+def _detached_or_queued(*, detach: bool, queue: Priority | None) -> None:
+    if detach and queue is not None:
+        raise SettingsError(
+            "--detach drives the run in the background, --queue leaves it to a scheduler: choose one"
         )
 
 
