@@ -43,7 +43,11 @@ def who_asks(request: Request) -> Caller:
     if caller is None:
         throttle: Throttle = request.app.state.throttle
         throttle.wrong_token(address)
-    return _somebody(caller)
+        raise NotSignedIn(
+            "this token is none, has expired or was revoked",
+            hint="Sign in and make a new one; commands take it from MASKLOOM_TOKEN or `maskloom login`.",
+        )
+    return caller
 
 
 def of_browser(request: Request) -> Caller:
