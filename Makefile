@@ -15,7 +15,7 @@ export VENV PYTHON
 .PHONY: help setup demo test lint format check chart-check test-faults test-review-faults test-service-faults test-cluster-faults test-api test-pages test-e2e image-check stack bench bench-service bench-scale bench-gpu bench-real guide-pictures clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## Install everything into .venv; quick when nothing has changed
 	@deploy/install.sh
