@@ -243,7 +243,7 @@ def host_and_port(place: str, name: str) -> tuple[str, int]:
     host, _, port = place.rpartition(":")
     if not host or not port.isdecimal() or int(port) > _LAST_PORT:
         raise SettingsError(
-            f"{name} is not HOST:PORT",
-            hint="Write 0.0.0.0:8091 to be reached from other machines, or leave it out.",
+            f"{name} is not HOST:PORT, with a port up to {_LAST_PORT}",
+            hint="Write 127.0.0.1:8091, or 0.0.0.0:8091 to be reached from other machines.",
         )
     return host, int(port)
