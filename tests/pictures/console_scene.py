@@ -31,6 +31,7 @@ from maskloom.platform.fingerprint import sha256
 from maskloom.platform.imaging.formats import encode_png
 from maskloom.platform.imaging.phantom import phantom_volume
 from maskloom.platform.objects.sources import open_source
+from maskloom.platform.objects.store import ObjectStore
 from maskloom.platform.run_facts import Run
 from maskloom.platform.settings import Settings
 from maskloom.services.access import passwords
@@ -107,9 +108,7 @@ def console_scene() -> Iterator[ConsoleScene]:
             second = _run(platform, aside, "sampler.group_size=64")
             first, third = _run(platform, truth), _run(platform, truth, *_REVIEW)
             review = _being_read(platform, third, truth)
-            for name, run in (("small-groups", first), ("one-group", second)):
-                promoting.register(platform, run, name, _act("model.registered", name))
-            promoting.promote(platform, DATASET, "one-group", _act("model.promoted", "one-group"))
+            platform.database.transaction(lambda c: _models(c, platform.objects, first, second))
             with serving(platform) as url:
                 yield ConsoleScene(url=url, first=first.id, second=second.id, review=review)
     finally:
@@ -173,6 +172,13 @@ def _being_read(platform: Platform, run: Run, truth: dict[str, NDArray[np.uint8]
     sync.push(platform, run, tool)
     (state,) = platform.database.transaction(lambda c: reviews.of_run(c, run.id))
     return state.review.id
+
+
+def _models(connection: Connection, objects: ObjectStore, candidate: Run, champion: Run) -> None:
+    """Give the networks of two runs names, and make one of them the champion."""
+    for name, run in (("small-groups", candidate), ("one-group", champion)):
+        promoting.register(connection, run, name, _act("model.registered", name))
+    promoting.promote(connection, objects, DATASET, "one-group", _act("model.promoted", "one-group"))
 
 
 def _act(action: str, target: str) -> Act:
