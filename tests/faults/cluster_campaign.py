@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -35,10 +36,11 @@ behind, every blob there and whole, and no actor left.
 
 The parts: `labeller` and `trainer` are actors, one of two each; `raylet` is that of a worker node, with which the node and
 its actors end, `driver's raylet` that of the node by which drivers reach the cluster; `head` is all of the head's node;
-`actor, frozen` is one process, `node, frozen` a whole worker node, which Ray takes for dead meanwhile.
+`actor, frozen` is one process, `node, frozen` a whole worker node.
 
 Recovery is the time from the fault until the run got on with everything back: what the parts need to start, or the 60 s,
-included. For an actor it is until work of its kind got on.
+included. For an actor it is until work of its kind got on. It is empty where the run had ended before that: nobody needed the
+part again.
 """
 
 
@@ -67,9 +69,15 @@ def main() -> int:
                 notes.add(options.notes, name, done[name])
                 report.tell(done[name][0])
             in_order = [trial for known in groups for trial in done.get(known, [])]
-            report.write(options.report, in_order, stage.seconds, options.seed, _INTRODUCTION)
+            report.write(options.report, in_order, stage.seconds, options.seed, introduction(in_order))
     options.notes.unlink()
     return 1 if any(trial.problems for trials in done.values() for trial in trials) else 0
+
+
+def introduction(trials: Sequence[Trial]) -> str:
+    """What the page says before its figures; which parts nobody has hit so far is among it."""
+    left = [part for part in VICTIMS if part not in {trial.victim for trial in trials}]
+    return _INTRODUCTION + (f"\nNot hit in this campaign: {'; '.join(left)}.\n" if left else "")
 
 
 def _trial(stage: ClusterStage, name: str, seed: str) -> Trial:
