@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from support.browser import chromium
 from support.visiting import visiting
+
+# Pages look every 5 s for what others have done: as long as is waited for it if nothing else is said.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
