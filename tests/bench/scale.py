@@ -44,6 +44,7 @@ def page(actors: list[dict[str, Any]], network: list[float], costs: list[dict[st
         f"`make bench-scale` on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}: {processor()}, {psutil.cpu_count()} cores,",
         f"{psutil.virtual_memory().total >> 30} GiB. Everything is embedded: PostgreSQL, a folder as object store, Ray.",
         "All actors, the driver, PostgreSQL and the object store share these cores.",
+        f"The largest pool has {costs[-1]['count']:,} slices; a million are wanted.",
         "",
         *_actors(actors),
         *_network(network),
