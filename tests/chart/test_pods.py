@@ -161,12 +161,13 @@ def test_by_default_there_are_no_workers_before_there_is_work() -> None:
     assert "nvidia.com/gpu" not in groups["cpu"]["template"]["spec"]["containers"][0]["resources"]["limits"]
 
 
-def test_who_drives_runs_asks_for_gpus_that_are_not_there_yet() -> None:
-    for values, expected in (("minimal", None), ("gpus", "true"), ("production", "true")):
-        pod = next(pod for pod in rendered(values).pods if pod.name.endswith("-scheduler"))
-        (scheduler,) = pod.spec["containers"]
-        variables = {variable["name"]: variable.get("value") for variable in scheduler["env"]}
-        assert variables.get("MASKLOOM_RAY_GPUS") == expected
+@pytest.mark.parametrize("part", ["scheduler", "api"])
+def test_who_queues_and_drives_runs_knows_of_gpus_that_are_not_there_yet(part: str) -> None:
+    for values, expected in (("minimal", "false"), ("gpus", "true"), ("production", "true")):
+        pod = next(pod for pod in rendered(values).pods if pod.name.endswith(f"-{part}"))
+        (container,) = pod.spec["containers"]
+        variables = {variable["name"]: variable.get("value") for variable in container["env"]}
+        assert variables["MASKLOOM_RAY_GPUS"] == expected
 
 
 def test_a_queue_of_kueues_admits_the_cluster() -> None:

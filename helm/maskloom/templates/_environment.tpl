@@ -14,6 +14,8 @@
 - name: MASKLOOM_OBJECTS_URL
   value: {{ include "maskloom.objectsUrl" . | quote }}
 {{ include "maskloom.bucketKeys" . }}
+# There may be none now: who asks for one brings it. Who queues a run settles its precision by this.
+- {name: MASKLOOM_RAY_GPUS, value: {{ .Values.ray.gpuWorkers.enabled | quote }}}
 {{- with .Values.external.traces.endpoint }}
 - {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}
 {{- end }}

@@ -219,7 +219,7 @@ class Crew:
         """A seat for each trainer, which a labeller shares: they take turns."""
         if self._seats is None:
             used, here = self._platform.settings, self._platform.cluster
-            gpus = used.ray_gpus or here.gpus() > 0
+            gpus = here.gpus() > 0 if used.ray_gpus is None else used.ray_gpus
             self._seats = here.reserve(self._workers, gpus=gpus, spread=used.ray_placement == "spread")
         return self._seats
 

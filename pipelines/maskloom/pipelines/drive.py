@@ -50,9 +50,12 @@ class Finished:
 
 def settled(recipe: Recipe, platform: Platform) -> Recipe:
     """`recipe` with what is `auto` settled for the machines that will run it: a run never changes engine or precision."""
-    on_cpu = platform.settings.ray_address is None and shutil.which("nvidia-smi") is None
+    address, gpus = platform.settings.ray_address, platform.settings.ray_gpus
+    here = address is None and gpus is None
+    # A cluster of which nobody says otherwise has GPUs, and one without them processors like ours.
+    on_cpu = shutil.which("nvidia-smi") is None if here else gpus is False
     best = {
-        "engine": "openvino" if on_cpu and importlib.util.find_spec("openvino") else "torch",
+        "engine": "openvino" if here and on_cpu and importlib.util.find_spec("openvino") else "torch",
         "precision": "bf16" if not on_cpu or multiplies_bf16() else "fp32",
     }
     left = [key for key, value in recipes.values(recipe).items() if value == "auto"]

@@ -45,8 +45,9 @@ class Settings(BaseSettings):
     """file:///folder or s3://bucket/prefix?endpoint=http://host:port; without it a folder below `home`."""
     ray_address: str | None = None
     """host:port of a Ray cluster; without it Ray starts inside the process."""
-    ray_gpus: bool = False
-    """That the Ray cluster brings GPUs when they are asked for; without it those count that are there when a run starts."""
+    ray_gpus: bool | None = None
+    """Whether runs compute on GPUs of a Ray cluster, which may bring them only when they are asked for. Who makes runs has to
+    know as well as who drives them. Without it the GPUs count that are there when a run starts."""
     ray_placement: Placement = "pack"
     """Whether a run's actors share as few nodes of the Ray cluster as will do, or spread over as many as there are."""
     label_studio_url: str | None = None
@@ -120,7 +121,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError(
                 "MASKLOOM_RAY_GPUS is neither true nor false",
-                hint="Write true where the Ray cluster brings machines with GPUs when they are asked for, or unset it.",
+                hint="Write true where the Ray cluster has GPUs or brings them when they are asked for, or unset it.",
             ) from error
 
     @field_validator("ray_placement", mode="before")

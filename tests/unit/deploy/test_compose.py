@@ -167,7 +167,10 @@ def test_docker_compose_takes_it(compose: Any) -> None:
     for more in ((), ("compose.cuda.yaml",)):
         said = compose(env, *more)
         assert said.returncode == 0, said.stderr
-        assert set(yaml.safe_load(said.stdout)["services"]) == set(SERVICES)
+        services = yaml.safe_load(said.stdout)["services"]
+        assert set(services) == set(SERVICES)
+        told = {services[name]["environment"]["MASKLOOM_RAY_GPUS"] for name in ("api", "scheduler")}
+        assert told == {"true" if more else "false"}
 
 
 def test_docker_compose_says_which_secret_is_missing(compose: Any) -> None:

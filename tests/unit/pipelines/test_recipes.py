@@ -119,18 +119,33 @@ def test_a_wrong_recipe_is_named_with_the_nearest_right_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ray_address", "quick", "precision"),
-    [(None, True, "bf16"), (None, False, "fp32"), ("head:6379", False, "bf16")],
+    ("ray_address", "ray_gpus", "quick", "precision"),
+    [
+        (None, None, True, "bf16"),
+        (None, None, False, "fp32"),
+        ("head:6379", None, False, "bf16"),
+        ("head:6379", False, False, "fp32"),
+        ("head:6379", False, True, "bf16"),
+        # The API of a cluster queues runs that it has no part in driving.
+        (None, True, False, "bf16"),
+        (None, False, False, "fp32"),
+    ],
 )
 def test_what_is_automatic_is_settled_for_where_the_run_goes_on(
-    monkeypatch: pytest.MonkeyPatch, ray_address: str | None, quick: bool, precision: str
+    monkeypatch: pytest.MonkeyPatch,
+    ray_address: str | None,
+    ray_gpus: bool | None,
+    quick: bool,
+    precision: str,
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)  # no GPU
     monkeypatch.setattr(drive, "multiplies_bf16", lambda: quick)
-    platform = cast("Platform", SimpleNamespace(settings=Settings(ray_address=ray_address)))
+    platform = cast("Platform", SimpleNamespace(settings=Settings(ray_address=ray_address, ray_gpus=ray_gpus)))
     settled = recipes.values(drive.settled(recipes.named("semi-inf-net-quick"), platform))
     assert {value for key, value in settled.items() if key.endswith(".precision")} == {precision}
-    assert settled["prediction.engine"] in ({"torch"} if ray_address else {"torch", "openvino"})
+    assert settled["prediction.engine"] in (
+        {"torch", "openvino"} if ray_address is None and ray_gpus is None else {"torch"}
+    )
     paper = recipes.named("semi-inf-net")
     assert drive.settled(paper, platform) == paper
 
