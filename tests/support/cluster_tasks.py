@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from maskloom.platform.cluster import Cluster, Seats, call, kill, result
+from maskloom.platform.cluster import Cluster, call, kill, result
 from maskloom.platform.errors import MaskloomError, SettingsError
 from maskloom.platform.pool import Pool
+from maskloom.platform.seats import ANYWHERE, Seats
 
 
 class Worker:
@@ -100,9 +101,7 @@ def use(cluster: Cluster, folder: Path) -> dict[str, Any]:
 
     def beside_one_without_a_place() -> list[int]:
         """What is done while the pool's other actor waits for a machine that nobody has."""
-        nowhere = Seats(places=None, share={"num_cpus": 10**6})
-        somewhere = Seats(places=None, share={"num_cpus": 0})
-        seats = [nowhere, somewhere]
+        seats = [Seats(None, {"num_cpus": 10**6}), ANYWHERE]
         pool = Pool(lambda place: cluster.start("support.cluster_tasks:Worker", [folder], seats[place]), 2)
         try:
             return sorted(number for number, _ in pool.do("square", range(6), lambda: None))

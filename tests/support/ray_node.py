@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -15,8 +16,9 @@ from stack.parts import answers
 from support.servers import ChildServer, free_ports, short_folder
 from support.stage import lives, until_gone
 
-_ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-"""What gives a node processes of its own: only root may. Nodes of one machine see each other's otherwise."""
+_AS_ROOT = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+_ALONE = ("unshare", *_AS_ROOT, "--pid", "--fork", "--kill-child", "--mount-proc")
+"""What gives a node processes of its own. Nodes of one machine see each other's otherwise."""
 _START_S = 240.0
 
 
@@ -81,6 +83,12 @@ class RayNode:
                 if process.name().startswith(name):
                     found.append(process)
         return found
+
+    def ask_to_go(self) -> None:
+        """What Kubernetes does to a pod that it deletes: the node is drained, and has a while to go by itself."""
+        for started in self.processes():
+            if "start" in started.cmdline():
+                started.terminate()
 
     def has_ended(self) -> bool:
         """Whether nothing of it is left."""

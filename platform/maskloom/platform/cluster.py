@@ -15,12 +15,12 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import psutil
 
 from maskloom.platform.errors import ClusterUnavailable, SettingsError
+from maskloom.platform.seats import ANYWHERE, Seats
 
 MAX_DEATHS = 3
 _KNOCK_S = 10.0
@@ -115,14 +115,10 @@ class Cluster:
         """
         self.connect()
         if self.address is None and not gpus:
-            return Seats(places=None, share={"num_cpus": 0})
-        from ray.util.placement_group import placement_group  # noqa: PLC0415
+            return ANYWHERE
+        return Seats.reserved(places, gpus=gpus, spread=spread)
 
-        kind = "GPU" if gpus else "CPU"
-        group = placement_group([{kind: 1.0}] * places, strategy="SPREAD" if spread else "PACK")
-        return Seats(places=group, share={"num_cpus": 0, "num_gpus": 0.5} if gpus else {"num_cpus": 0.5})
-
-    def start(self, actor: str, arguments: Sequence[Any], seats: Seats | None = None, seat: int = 0) -> Any:
+    def start(self, actor: str, arguments: Sequence[Any], seats: Seats = ANYWHERE, seat: int = 0) -> Any:
         """A new actor, holding an object of the class `module:name`, on one of the `seats`, or else wherever it may be.
 
         It takes several calls at a time (`call`), so that it can be asked while it works. Raises ClusterUnavailable.
@@ -138,7 +134,7 @@ class Cluster:
                 hint="Check that Ray runs on this machine, then run the command again: it goes on where it stopped.",
             )
 
-        options = {"max_concurrency": 4, "max_restarts": 0} | (seats or _ANYWHERE).options(seat)
+        options = {"max_concurrency": 4, "max_restarts": 0} | seats.options(seat)
         named = type(actor.partition(":")[2], (_Actor,), {})  # what `ps` will show
         return ray.remote(named).options(**options).remote(actor, arguments)
 
@@ -149,33 +145,6 @@ class Cluster:
 
             ray.shutdown()
             self._connected = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seats:
-    """What `Cluster.reserve` has reserved: a placement group, or None for nothing, and what an actor takes of a seat."""
-
-    places: Any
-    share: dict[str, float]
-
-    def options(self, seat: int) -> dict[str, Any]:
-        """Ray's options for an actor on that seat."""
-        if self.places is None:
-            return dict(self.share)
-        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy  # noqa: PLC0415
-
-        place = PlacementGroupSchedulingStrategy(self.places, placement_group_bundle_index=seat)
-        return self.share | {"scheduling_strategy": place}
-
-    def give_back(self) -> None:
-        """Leave the seats to others; who still sits there ends."""
-        if self.places is not None:
-            from ray.util.placement_group import remove_placement_group  # noqa: PLC0415
-
-            remove_placement_group(self.places)
-
-
-_ANYWHERE = Seats(places=None, share={"num_cpus": 0})
 
 
 @contextmanager

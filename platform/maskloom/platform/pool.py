@@ -7,7 +7,7 @@ however long it is. The first result of a task counts: doing one twice has to be
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Generic, TypeVar
@@ -45,11 +45,20 @@ class _Task(Generic[T]):
 
 
 class Pool:
-    """`size` actors. Each is made by `start`, which is told its place in the pool, when tasks come and when it has died."""
+    """`size` actors. Each is made by `start`, which is told its place in the pool, when tasks come and when it has died.
 
-    def __init__(self, start: Callable[[int], Any], size: int) -> None:
+    `leaving` tells the places whose machine is about to go: who is there ends what it has begun, and moves.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[int], Any],
+        size: int,
+        leaving: Callable[[], Collection[int]] = frozenset,
+    ) -> None:
         self._start = start
         self._size = size
+        self._leaving = leaving
         self._workers: list[_Worker] = []
 
     def do(self, method: str, tasks: Iterable[T], check: Callable[[], None]) -> Iterator[tuple[int, Any]]:
@@ -60,7 +69,7 @@ class Pool:
         """
         if not self._workers:
             self._workers = [self._made(place) for place in range(self._size)]
-        yield from _Shift(self._workers, self._made, method, tasks).work(check)
+        yield from _Shift(self._workers, self._made, self._leaving, method, tasks).work(check)
 
     def close(self) -> None:
         """End the actors."""
@@ -77,10 +86,16 @@ class _Shift(Generic[T]):
     """One stream of tasks, done by the workers of a pool."""
 
     def __init__(
-        self, workers: list[_Worker], replace: Callable[[int], _Worker], method: str, tasks: Iterable[T]
+        self,
+        workers: list[_Worker],
+        replace: Callable[[int], _Worker],
+        leaving: Callable[[], Collection[int]],
+        method: str,
+        tasks: Iterable[T],
     ) -> None:
         self._workers = workers
         self._replace = replace
+        self._leaving = leaving
         self._method = method
         self._source = enumerate(tasks)
         self._following = next(self._source, None)
@@ -172,14 +187,24 @@ class _Shift(Generic[T]):
         return task is not None and task.workers == 0
 
     def _hand_out(self) -> None:
+        leaving = self._leaving()
+        for place in leaving:
+            self._move(place)
         for load in range(_AT_ONCE):
-            for worker in self._workers:
-                if worker.coming is None and len(worker.tasks) == load:
+            for place, worker in enumerate(self._workers):
+                if worker.coming is None and len(worker.tasks) == load and place not in leaving:
                     number = self._next()
                     if number is None and not worker.tasks:
                         number = self._late()
                     if number is not None:
                         self._give(worker, number)
+
+    def _move(self, place: int) -> None:
+        """Have another one wait for a machine, once who works on that which goes has nothing left to do."""
+        worker = self._workers[place]
+        if worker.coming is None and not worker.tasks:
+            kill([worker.actor])
+            self._workers[place] = self._replace(place)
 
     def _give(self, worker: _Worker, number: int) -> None:
         task = self._open[number]

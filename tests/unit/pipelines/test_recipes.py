@@ -140,7 +140,9 @@ def test_what_is_automatic_is_settled_for_where_the_run_goes_on(
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)  # no GPU
     monkeypatch.setattr(drive, "multiplies_bf16", lambda: quick)
-    platform = cast("Platform", SimpleNamespace(settings=Settings(ray_address=ray_address, ray_gpus=ray_gpus)))
+    platform = cast(
+        "Platform", SimpleNamespace(settings=Settings(ray_address=ray_address, ray_gpus=ray_gpus))
+    )
     settled = recipes.values(drive.settled(recipes.named("semi-inf-net-quick"), platform))
     assert {value for key, value in settled.items() if key.endswith(".precision")} == {precision}
     assert settled["prediction.engine"] in (
