@@ -51,8 +51,8 @@ test-review-faults: setup  ## Kill Label Studio and its bridge; the outcome goes
 test-service-faults: setup  ## Attack the service and kill its parts; the outcome goes to docs/benchmarks/service-faults.md (minutes)
 	$(BIN)/python tests/faults/service.py --report docs/benchmarks/service-faults.md
 
-test-cluster-faults: setup  ## Kill and freeze the parts of a Ray cluster; the outcome goes to docs/benchmarks/cluster-faults.md (as root on Debian; hours)
-	@command -v redis-server >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends redis-server >/dev/null; }
+test-cluster-faults: setup  ## Kill, freeze and cut off the parts of a Ray cluster; the outcome goes to docs/benchmarks/cluster-faults.md (as root on Debian; hours)
+	@command -v redis-server >/dev/null && command -v faketime >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends redis-server faketime >/dev/null; }
 	$(BIN)/python tests/faults/cluster_campaign.py --moments 10 --report docs/benchmarks/cluster-faults.md
 
 test-api: setup  ## Ask the API of a real service all that schemathesis can think of (5 minutes)

@@ -170,6 +170,15 @@ def test_who_queues_and_drives_runs_knows_of_gpus_that_are_not_there_yet(part: s
         assert variables["MASKLOOM_RAY_GPUS"] == expected
 
 
+def test_workers_that_are_told_to_go_have_time_to_say_so() -> None:
+    (cluster,) = rendered("gpus").of("RayCluster")
+    for group in cluster["spec"]["workerGroupSpecs"]:
+        pod = group["template"]["spec"]
+        variables = {variable["name"]: variable.get("value") for variable in pod["containers"][0]["env"]}
+        drained_s = float(variables["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"])
+        assert 0 < drained_s < pod["terminationGracePeriodSeconds"]
+
+
 def test_a_queue_of_kueues_admits_the_cluster() -> None:
     (cluster,) = rendered("kueue").of("RayCluster")
     assert cluster["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "imaging"

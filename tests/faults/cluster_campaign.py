@@ -1,7 +1,8 @@
 """The fault campaign on a cluster: hit each of its parts at random moments of a small real run, and compare.
 
 `python tests/faults/cluster_campaign.py --moments 10` exits with 1 when any run ended otherwise than the one left alone.
-Every trial is noted in a file at once, from which a campaign that was interrupted goes on. It wants root and redis-server.
+Every trial is noted in a file at once, from which a campaign that was interrupted goes on. It wants root,
+redis-server and faketime.
 """
 
 from __future__ import annotations
@@ -25,18 +26,21 @@ from support.trials import Trial
 _INTRODUCTION = """# Faults of a cluster
 
 What `make test-cluster-faults` does: a cluster of real processes on one machine (a Ray head that keeps what it knows in
-Redis, two worker nodes with a core each, a node for drivers, each with an address and processes of its own, as containers
-have them; a separate PostgreSQL; SeaweedFS) drives a small real run with two workers (synthetic CT of 64 pixels, three
-rounds of `semi-inf-net-quick`). It is left alone once. Then it is done again and again, and each time a part is hit at a
-random moment: killed with `kill -9`, or frozen for 60 s. Nodes that end are started again, PostgreSQL and SeaweedFS after 5
-s, and a driver that died or ended with "try again later" as the scheduler does it. In the end the whole catalog is compared
-with that of the run that was left alone: steps and outputs, checkpoints (sha256), label versions, gate decisions, dataset
-versions and blobs, row by row. "The same" also means: no step with two results, no lease still held, no progress left
-behind, every blob there and whole, and no actor left.
+Redis, two worker nodes with a core each, a node for drivers, each with a network, processes, a disk and a clock of its
+own, as containers have them; a separate PostgreSQL; SeaweedFS) drives a small real run with two workers (synthetic CT
+of 64 pixels, three rounds of `semi-inf-net-quick`). It is left alone once. Then it is done again and again, and each
+time a part is hit at a random moment: killed with `kill -9`, frozen for 60 s, or cut off from the others for 30 s.
+Nodes that end are started again, PostgreSQL and SeaweedFS after 5 s, and a driver that died or ended with "try again
+later" as the scheduler does it. In the end the whole catalog is compared with that of the run that was left alone:
+steps and outputs, checkpoints (sha256), label versions, gate decisions, dataset versions and blobs, row by row. "The
+same" also means: no step with two results, no lease still held, no progress left behind, every blob there and whole,
+and no actor left.
 
 The parts: `labeller` and `trainer` are actors, one of two each; `raylet` is that of a worker node, with which the node and
 its actors end, `driver's raylet` that of the node by which drivers reach the cluster; `head` is all of the head's node;
-`actor, frozen` is one process, `node, frozen` a whole worker node.
+`actor, frozen` is one process, `node, frozen` a whole worker node. A worker node is cut off, or for 60 s has a full disk or a
+clock that is 10 minutes ahead. When `driver` is cut off, with its machine, another driver takes the run over while the first
+still lives; when that comes back, nothing it has in hand may count.
 
 Recovery is the time from the fault until the run got on with everything back: what the parts need to start, or the 60 s,
 included. For an actor it is until work of its kind got on. It is empty where the run had ended before that: nobody needed the
@@ -55,8 +59,8 @@ def main() -> int:
         "--notes", type=Path, default=Path(".cluster-faults.jsonl"), help="what is done so far"
     )
     options = parser.parse_args()
-    if os.geteuid() != 0 or not shutil.which("redis-server"):
-        print("this wants root, and redis-server: apt-get install redis-server", file=sys.stderr)
+    if os.geteuid() != 0 or not all(map(shutil.which, ("redis-server", "faketime"))):
+        print("this wants root, and: apt-get install redis-server faketime", file=sys.stderr)
         return 2
     done = notes.read(options.notes)
     groups = [f"{part} at moment {n}" for n in range(options.moments) for part in options.only] + ["nobody"]

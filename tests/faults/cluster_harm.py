@@ -10,12 +10,15 @@ from contextlib import suppress
 
 import psutil
 
+from faults.cluster_node import Node
 from faults.cluster_parts import Parts
-from support.ray_node import RayNode
 
 AWAY_S = 5.0
 """How long PostgreSQL and SeaweedFS are away, besides the time that they take to start."""
 FROZEN_S = 60.0
+"""How long something is frozen, or a disk full, or a clock wrong."""
+CUT_OFF_S = 30.0
+CLOCK_S = 600
 
 Harm = Callable[[Parts, random.Random], bool]
 """Does it, until the part is back or may come back; False where there is no such part at this moment."""
@@ -32,7 +35,7 @@ def _kill_actor(name: str) -> Harm:
     return harm
 
 
-def _kill_raylet(node: Callable[[Parts, random.Random], RayNode]) -> Harm:
+def _kill_raylet(node: Callable[[Parts, random.Random], Node]) -> Harm:
     def harm(parts: Parts, draws: random.Random) -> bool:
         chosen = node(parts, draws)
         for raylet in chosen.named("raylet"):
@@ -75,6 +78,30 @@ def _freeze_node(parts: Parts, draws: random.Random) -> bool:
     return True
 
 
+def _fill_disk(parts: Parts, draws: random.Random) -> bool:
+    node = draws.choice(parts.workers)
+    node.fill_disk()
+    time.sleep(FROZEN_S)
+    node.clear_disk()
+    return True
+
+
+def _set_clock(parts: Parts, draws: random.Random) -> bool:
+    node = draws.choice(parts.workers)
+    node.set_clock(CLOCK_S)
+    time.sleep(FROZEN_S)
+    node.set_clock(0)
+    return True
+
+
+def _cut_off(parts: Parts, draws: random.Random) -> bool:
+    machine = draws.choice(parts.workers).machine
+    machine.cut_off()
+    time.sleep(CUT_OFF_S)
+    machine.let_back()
+    return True
+
+
 def _freeze(processes: Sequence[psutil.Process]) -> None:
     for number, seconds in ((signal.SIGSTOP, FROZEN_S), (signal.SIGCONT, 0.0)):
         for process in processes:
@@ -93,13 +120,16 @@ HARMS: dict[str, Harm] = {
     "seaweedfs": _kill_seaweedfs,
     "actor, frozen": _freeze_actor,
     "node, frozen": _freeze_node,
+    "node, cut off": _cut_off,
+    "node, full disk": _fill_disk,
+    "node, wrong clock": _set_clock,
 }
-"""By what is hit. The driver itself is missing: it belongs to a trial."""
+"""By what is hit. Drivers are missing: they belong to a trial."""
 
 
 def bring_back(parts: Parts) -> bool:
     """Start every node again that has ended, as who runs containers does; whether there was any."""
-    ended = [node for node in (parts.head, *parts.workers, parts.drivers) if node.has_ended()]
+    ended = [node for node in parts.nodes if node.has_ended()]
     for node in ended:
         node.wait()
         node.start()

@@ -12,6 +12,7 @@ from pathlib import Path
 from minio.commonconfig import CopySource
 from pydantic import SecretStr
 
+from faults.cluster_node import Node
 from faults.cluster_parts import Parts
 from maskloom.platform.bootstrap import Platform, open_platform
 from maskloom.platform.settings import Settings
@@ -32,13 +33,16 @@ class Copy:
     name: str
     home: Path
 
-    def driver(self) -> Driver:
-        """A process that drives the run, on the cluster."""
+    def driver(self, node: Node | None = None) -> Driver:
+        """A process that drives the run, on the machine of `node` and through it, or of that for drivers."""
+        node = node or self.parts.drivers
         used = self.settings
         assert used.database_url
         return Driver(
             self.home,
             self.run,
+            node.machine.inside,
+            SMALL_RUN_NODE=node.host,
             MASKLOOM_DATABASE_URL=used.database_url.get_secret_value(),
             MASKLOOM_OBJECTS_URL=used.objects,
             SMALL_RUN_SAVES_EVERY_S="1",

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import time
 from typing import Any
 
-from faults.cluster_harm import HARMS, bring_back
+from faults.cluster_harm import CUT_OFF_S, HARMS, bring_back
+from faults.cluster_node import Node
 from faults.cluster_stage import ClusterStage, Copy
+from maskloom.platform.catalog import leases
 from support.stage import Driver
 from support.trials import WORKS_IN, Trial, place
 
-VICTIMS = (*HARMS, "driver")
+VICTIMS = (*HARMS, "driver", "driver, cut off")
 _LATER = 75  # what a driver ends with that may be started again: as the scheduler has it
 _TRIES = 10
 _PATIENCE_S = 900.0
 _GONE_S = 60.0
+_SUPERSEDED_S = 120.0
 _LOOK_S = 0.2
 
 
@@ -26,6 +30,20 @@ class Drivers:
         self._copy = copy
         self.all = [copy.driver()]
         self.problems: list[str] = []
+
+    def another(self, node: Node) -> None:
+        """One more although the newest has not ended: a scheduler that finds its lease expired starts one."""
+        self.all.append(self._copy.driver(node))
+
+    def end(self) -> None:
+        """Wait until nobody drives any more. Who was superseded has to find that out by itself."""
+        for driver in self.all:
+            try:
+                driver.process.wait(_SUPERSEDED_S)
+            except subprocess.TimeoutExpired:
+                self.problems.append(f"a driver is still there: {place(driver)}")
+                driver.process.kill()
+            driver.wait()
 
     @property
     def newest(self) -> Driver:
@@ -106,9 +124,17 @@ def undisturbed(stage: ClusterStage) -> Trial:
 
 
 def _harmed(stage: ClusterStage, drivers: Drivers, victim: str, draws: random.Random) -> bool:
-    if victim != "driver":
+    if victim == "driver":
+        drivers.newest.process.kill()
+    elif victim == "driver, cut off":
+        machine = stage.parts.drivers.machine
+        machine.cut_off()
+        time.sleep(leases.LEASE_S + 2)
+        drivers.another(stage.parts.head)
+        time.sleep(CUT_OFF_S - leases.LEASE_S - 2)
+        machine.let_back()
+    else:
         return HARMS[victim](stage.parts, draws)
-    drivers.newest.process.kill()
     return True
 
 
@@ -124,6 +150,7 @@ def _driven_on(stage: ClusterStage, drivers: Drivers) -> float:
             drivers.newest.wait()
             break
         time.sleep(_LOOK_S)
+    drivers.end()
     while bring_back(stage.parts):
         back = time.monotonic()
     return back

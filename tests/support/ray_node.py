@@ -23,16 +23,28 @@ _START_S = 240.0
 
 
 class RayNode:
-    """A node on `host`. It may be killed, and started again with the same folder and ports."""
+    """A node on `host`. It may be killed, and started again with the same ports and folder, where it keeps what it writes.
 
-    def __init__(self, host: str, options: Sequence[str], environment: Mapping[str, str]) -> None:
+    `inside`: what its command begins with, where it is on a machine of its own. `folder`: an empty one, which is removed in the
+    end.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        options: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        inside: Sequence[str] = (),
+        folder: Path | None = None,
+    ) -> None:
         self.host = host
-        self._folder = short_folder()
+        self.folder = folder or short_folder()
         metrics, self._agent = free_ports(2)
         ray = Path(sys.executable).with_name("ray")
-        self._command = [*_ALONE, ray, "start", "--block", f"--node-ip-address={host}", *options]
+        self._command = [*inside, *_ALONE, ray, "start", "--block", f"--node-ip-address={host}", *options]
         self._command += [f"--metrics-export-port={metrics}", f"--dashboard-agent-listen-port={self._agent}"]
-        self._command += ["--min-worker-port=0", "--max-worker-port=0", f"--temp-dir={self._folder}"]
+        self._command += ["--min-worker-port=0", "--max-worker-port=0", f"--temp-dir={self.folder}"]
         self._command += ["--object-store-memory=100000000", "--disable-usage-stats"]
         self._environment = {
             "RAY_AUTH_MODE": "token",
@@ -61,7 +73,7 @@ class RayNode:
 
     def _launch(self) -> None:
         self._server = ChildServer(
-            self._command, folder=self._folder, stop="KILL", environment=self._environment
+            self._command, folder=self.folder, stop="KILL", environment=self._environment
         )
 
     def answers(self) -> bool:
@@ -109,4 +121,4 @@ class RayNode:
     def stop(self) -> None:
         """End it and remove its logs."""
         self._server.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -11,19 +11,20 @@ from support.servers import ChildServer, free_ports, short_folder
 class RedisServer:
     """Debian's redis-server at `address`, in a folder of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
         program = shutil.which("redis-server")
         assert program, "install redis-server: apt-get install redis-server"
         self._folder = short_folder()
-        (self._port,) = free_ports(1)
-        self.address = f"127.0.0.1:{self._port}"
-        options = ["--bind", "127.0.0.1", "--port", str(self._port), "--appendonly", "yes"]
+        self._place = host, free_ports(1)[0]
+        self.address = "{}:{}".format(*self._place)
+        options = ["--bind", host, "--port", str(self._place[1]), "--appendonly", "yes"]
+        options += ["--protected-mode", "no"]  # it is asked from machines of its own network alone
         self._server = ChildServer([program, *options], folder=self._folder, stop="TERM")
         self._server.wait_until(self._answers)
 
     def _answers(self) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+            socket.create_connection(self._place, timeout=1).close()
         except OSError:
             return False
         return True

