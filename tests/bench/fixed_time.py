@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
@@ -24,6 +26,8 @@ from maskloom.platform.objects.store import open_store
 
 SECONDS = "BENCH_SECONDS_A_SLICE"
 """The environment variable that says how long a slice takes."""
+STARTED = "BENCH_STARTED"
+"""That of a folder in which each actor leaves a file when it starts."""
 MASK_SIZE = 32
 
 
@@ -35,6 +39,7 @@ class FixedTime:
         self._seconds = float(os.environ[SECONDS])
         # Tasks overlap in their reading and storing, but share what would be one GPU.
         self._computing = threading.Lock()
+        Path(os.environ[STARTED], str(os.getpid())).touch()
 
     def label(self, job: LabelJob) -> list[SliceLabel]:
         size = job.prediction.batch_size
@@ -74,12 +79,16 @@ class UntrainedCrew(Crew):
 
 
 @contextmanager
-def in_fixed_time(seconds: float) -> Iterator[None]:
-    """Runs that begin meanwhile in this process label a slice in so many seconds. Before Ray starts."""
+def in_fixed_time(seconds: float) -> Iterator[Callable[[], float]]:
+    """Runs that begin meanwhile in this process label a slice in so many seconds. Before Ray starts.
+
+    Yields who tells when the last actor started, in seconds since the epoch.
+    """
     labeller = f"{FixedTime.__module__}:{FixedTime.__name__}"
     with (
-        patch.dict(os.environ, {SECONDS: str(seconds)}),
+        TemporaryDirectory() as started,
+        patch.dict(os.environ, {SECONDS: str(seconds), STARTED: started}),
         patch.object(crew, "LABELLER", labeller),
         patch.object(drive, "Crew", UntrainedCrew),
     ):
-        yield
+        yield lambda: max(file.stat().st_mtime for file in Path(started).iterdir())

@@ -61,13 +61,14 @@ def _actors(rows: list[dict[str, Any]]) -> list[str]:
         "",
         f"Labellers whose network takes {rows[0]['seconds'] * 1000:.0f} ms for each slice, by sleeping.",
         "They read slices of 32 pixels and store a mask for each; the driver commits them. Efficiency: slices a second",
-        "against those that so many actors would do if all else cost nothing. The first and the last two tasks of each",
-        "actor do not count in it; in `whole` they do.",
+        "against those that so many actors would do if all else cost nothing, from when all have started (the first begin",
+        "to work before the last are there) until somebody has nothing left to do.",
         "",
-        "| actors | slices | slices a second | efficiency | whole |",
+        "| actors | slices | slices a second | efficiency | from the first labels until all have started |",
         "| --- | --- | --- | --- | --- |",
         *(
-            f"| {row['actors']} | {row['slices']:,} | {row['rate']:.0f} | {row['efficiency']:.3f} | {row['whole']:.3f} |"
+            f"| {row['actors']} | {row['slices']:,} | {row['rate']:.0f} | {row['efficiency']:.3f} "
+            f"| {max(0, row['started_s']):.0f} s |"
             for row in rows
         ),
         "",
@@ -97,7 +98,7 @@ def _costs(rows: list[dict[str, Any]]) -> list[str]:
         "## By the slice",
         "",
         "What is left when the network takes no time: a run whose pool is one group, with two actors. Milliseconds by the",
-        "slice; the first labels wait for Ray to start.",
+        "slice; `label` counts from the first labels, which wait for Ray to start.",
         "",
         "| slices | " + " | ".join(kinds) + " | all |",
         "| --- " * (len(kinds) + 2) + "|",

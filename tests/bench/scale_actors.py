@@ -16,6 +16,8 @@ BATCH = 4
 TASKS_EACH = 16
 """Tasks of four batches that each actor gets in the time that counts."""
 _A_TASK = BATCH * 4
+_STARTS_IN_S = 1.5
+"""How long an actor may take to start, one after the other, while others work already."""
 
 
 class FromTheFirst:
@@ -30,29 +32,32 @@ class FromTheFirst:
 
     def progress(self, progress: Progress) -> None:
         if progress.kind == "label":
-            self.came.append((progress.done, time.perf_counter()))
+            self.came.append((progress.done, time.time()))
 
 
 def measure(actors: int, seconds: float) -> dict[str, Any]:
     """Slices a second of `actors` that take `seconds` for each, against what they would do if all else cost nothing.
 
-    The first and the last tasks of each actor do not count: some have begun before others, and wait for them at the end.
+    It counts from when all actors have started; the last tasks of each do not count, who then waits for the others.
     """
-    count = actors * (TASKS_EACH + 4) * _A_TASK
-    with in_fixed_time(seconds), bench_platform() as platform:
+    starting_s = actors * _STARTS_IN_S
+    count = actors * ((TASKS_EACH + 4) * _A_TASK + round(starting_s / seconds))
+    with in_fixed_time(seconds) as last_start, bench_platform() as platform:
         many_slices.fill(platform, count)
         run = many_slices.a_run(platform, count, batch_size=BATCH, seed=1)
         observer = FromTheFirst()
         drive.drive(platform, run, workers=actors, observer=observer, stop=Stop())
-    edge = 2 * actors * _A_TASK
-    counted = [(done, at) for done, at in observer.came if edge <= done <= count - edge]
+        there = last_start()
+    at_work = [
+        (done, at) for done, at in observer.came if at > there and done <= count - actors * 2 * _A_TASK
+    ]
     return {
         "actors": actors,
         "seconds": seconds,
-        "slices": counted[-1][0] - counted[0][0],
-        "rate": _rate(counted),
-        "efficiency": _rate(counted) * seconds / actors,
-        "whole": _rate(observer.came) * seconds / actors,
+        "started_s": there - observer.came[0][1],
+        "slices": at_work[-1][0] - at_work[0][0],
+        "rate": _rate(at_work),
+        "efficiency": _rate(at_work) * seconds / actors,
     }
 
 

@@ -28,6 +28,8 @@ class Onlooker:
     def __init__(self) -> None:
         self.memory: list[tuple[float, float, float]] = []
         """(share of the slices done, MiB of the driver, MiB of its largest actor)."""
+        self.labelled: list[tuple[int, float]] = []
+        """(labels, when they had come)."""
         self._waits_for = list(MOMENTS)
 
     def started(self, kind: str, round_number: int | None) -> None: ...
@@ -35,12 +37,16 @@ class Onlooker:
     def done(self, kind: str, round_number: int | None, output: object) -> None: ...
 
     def progress(self, progress: Progress) -> None:
-        if (
-            progress.kind == "label"
-            and self._waits_for
-            and progress.done / progress.total >= self._waits_for[0]
-        ):
+        if progress.kind != "label":
+            return
+        self.labelled.append((progress.done, time.perf_counter()))
+        if self._waits_for and progress.done / progress.total >= self._waits_for[0]:
             self.memory.append((self._waits_for.pop(0), *_memory()))
+
+    def labelling_s(self) -> float:
+        """Seconds for all labels, as quickly as they came after the first ones, for which Ray and actors have to start."""
+        (first, began), (last, ended) = self.labelled[0], self.labelled[-1]
+        return (ended - began) / (last - first) * last
 
 
 def measure(count: int) -> dict[str, Any]:
@@ -58,7 +64,7 @@ def measure(count: int) -> dict[str, Any]:
         return {
             "count": count,
             "filled_s": filled_s,
-            "seconds": _seconds(platform, run.id),
+            "seconds": _seconds(platform, run.id) | {"label": onlooker.labelling_s()},
             "wall_s": time.perf_counter() - began,
             "memory": onlooker.memory,
             "bytes": [before, created, _catalog_bytes(platform)],
