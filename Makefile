@@ -52,7 +52,7 @@ test-service-faults: setup  ## Attack the service and kill its parts; the outcom
 	$(BIN)/python tests/faults/service.py --report docs/benchmarks/service-faults.md
 
 test-cluster-faults: setup  ## Kill, freeze and cut off the parts of a Ray cluster; the outcome goes to docs/benchmarks/cluster-faults.md (as root on Debian; hours)
-	@command -v redis-server >/dev/null && command -v faketime >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends redis-server faketime >/dev/null; }
+	@command -v redis-server >/dev/null && command -v gcc >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends redis-server gcc libc6-dev >/dev/null; }
 	$(BIN)/python tests/faults/cluster_campaign.py --moments 10 --report docs/benchmarks/cluster-faults.md
 
 test-api: setup  ## Ask the API of a real service all that schemathesis can think of (5 minutes)

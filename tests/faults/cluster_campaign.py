@@ -2,7 +2,7 @@
 
 `python tests/faults/cluster_campaign.py --moments 10` exits with 1 when any run ended otherwise than the one left alone.
 Every trial is noted in a file at once, from which a campaign that was interrupted goes on. It wants root,
-redis-server and faketime.
+redis-server and gcc.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def main() -> int:
         "--notes", type=Path, default=Path(".cluster-faults.jsonl"), help="what is done so far"
     )
     options = parser.parse_args()
-    if os.geteuid() != 0 or not all(map(shutil.which, ("redis-server", "faketime"))):
-        print("this wants root, and: apt-get install redis-server faketime", file=sys.stderr)
+    if os.geteuid() != 0 or not all(map(shutil.which, ("redis-server", "gcc"))):
+        print("this wants root, and: apt-get install redis-server gcc libc6-dev", file=sys.stderr)
         return 2
     done = notes.read(options.notes)
     groups = [f"{part} at moment {n}" for n in range(options.moments) for part in options.only] + ["nobody"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from support.network import Machine
 from support.ray_node import RayNode
 from support.servers import short_folder
 
-_FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 _DISK = "256m"
 
 
@@ -19,27 +19,21 @@ class Node(RayNode):
     """A node on `machine`. Its disk is what it writes to: logs, sockets, temporary files."""
 
     def __init__(self, machine: Machine, options: Sequence[str], environment: Mapping[str, str]) -> None:
-        assert Path(_FAKETIME).exists(), "install faketime: apt-get install faketime"
         self.machine = machine
         disk = short_folder()
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_DISK},mode=755", "none", disk], check=True)
         self._clock, self._ballast = disk / "clock", disk / "ballast"
-        self.set_clock(0)
-        sleep = disk / "sleep.so"
-        subprocess.run(
-            ["gcc", "-shared", "-fPIC", "-o", sleep, Path(__file__).with_name("sleep.c")], check=True
-        )
-        clock = {
-            "LD_PRELOAD": f"{sleep}:{_FAKETIME}",
-            "FAKETIME_TIMESTAMP_FILE": str(self._clock),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+        self._clock.write_bytes(bytes(8))
+        preloaded = disk / "wrong_clock.so"
+        source = Path(__file__).with_name("wrong_clock.c")
+        subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", preloaded, source], check=True)
+        clock = {"LD_PRELOAD": str(preloaded), "WRONG_CLOCK": str(self._clock)}
         super().__init__(machine.host, options, {**environment, **clock}, inside=machine.inside, folder=disk)
 
     def set_clock(self, seconds: int) -> None:
         """From now on its processes read a time that is so much later."""
-        self._clock.write_text(f"+{seconds}")
+        with self._clock.open("r+b") as mapped:
+            mapped.write(seconds.to_bytes(8, sys.byteorder, signed=True))
 
     def fill_disk(self) -> None:
         """Leave no byte of room."""

@@ -94,7 +94,7 @@ def staged(parts: Parts) -> ClusterStage:
     run = _prepared(parts)
     with _copied(parts, run) as copy:
         driver = copy.driver()
-        assert driver.wait() == 0, driver.errors
+        assert driver.wait() == 0, (driver.events[-1:], driver.errors)
         seconds = time.monotonic() - driver.began
         with copy.platform() as platform:
             assert loose_ends(platform) == []
