@@ -12,13 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from maskloom.models import torchvision_operators
 from maskloom.models.errors import ModelError
+from maskloom.models.timm_import import timm
 from maskloom.models.weights import LITE0, locate
-
-torchvision_operators.declare_where_missing()
-
-import timm  # noqa: E402 -- needs torchvision's operators declared
 
 STRIDES = (4, 8, 16, 32)
 

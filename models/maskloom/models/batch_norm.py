@@ -13,17 +13,13 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskloom.models import torchvision_operators
-
-torchvision_operators.declare_where_missing()
-
-from timm.layers import convert_sync_batchnorm  # noqa: E402 -- needs torchvision's operators declared
+from maskloom.models.timm_import import timm
 
 
 def synchronise(network: nn.Module) -> None:
     """Replace every batch norm in `network` by one over all workers, with the same parameters and buffers."""
     # timm's conversion, because its own norm layers hold an activation that torch's would drop.
-    convert = convert_sync_batchnorm if next(network.parameters()).is_cuda else GlobalBatchNorm2d
+    convert = timm.layers.convert_sync_batchnorm if next(network.parameters()).is_cuda else GlobalBatchNorm2d
     for parent in list(network.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.BatchNorm2d) and not isinstance(child, GlobalBatchNorm2d):

@@ -105,3 +105,12 @@ def test_torchvision_imports_beside_any_build_of_torch() -> None:
     program = "import maskloom.models.backbones, torchvision.transforms.v2 as t; print(t.Resize(8).size)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[8]", done.stderr
+
+
+def test_the_compiler_is_loaded_by_who_uses_it_alone() -> None:
+    program = (
+        "import sys, torch, maskloom.models.backbones; print('torch._dynamo' in sys.modules);"
+        "import torch._dynamo; print(torch.compile(lambda x: x + 1, backend='eager')(torch.zeros(1)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "False\ntensor([1.])\n", done.stderr
