@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event
 
 import psutil
 import pytest
@@ -262,7 +263,7 @@ def test_a_keeper_keeps_it_and_says_what_goes_on(database: Database) -> None:
 def test_a_keeper_outlives_a_lost_connection(database: Database) -> None:
     main = acquire(database, leases.this_process(), "run")
     assert isinstance(main, Lease)
-    keeper = LeaseKeeper(database, main, lambda _connection: None)
+    keeper = LeaseKeeper(database, main)
 
     def disconnect_and_shorten(connection: Connection) -> None:
         connection.execute(text("update leases set expires_at = clock_timestamp() + interval '5 s'"))
@@ -275,6 +276,18 @@ def test_a_keeper_outlives_a_lost_connection(database: Database) -> None:
 
     database.transaction(disconnect_and_shorten)
     wait_until(lambda: seconds_left(database)["run"] > 6)
+    keeper.close()
+
+
+def test_a_keeper_tells_when_somebody_else_has_it(database: Database) -> None:
+    main = acquire(database, leases.this_process(), "run")
+    assert isinstance(main, Lease)
+    kept, lost = Event(), Event()
+    keeper = LeaseKeeper(database, main, lambda _connection: kept.set(), lost.set)
+    kept.wait()
+    assert not lost.is_set()
+    acquire(database, leases.this_process(), "run")
+    lost.wait()
     keeper.close()
 
 

@@ -163,7 +163,7 @@ def flowing(
     on_beat: Callable[[Connection], None] = lambda _connection: None,
 ) -> Iterator[Flow]:
     """A flow for steps of `run`, as long as `lease` is kept; then its actors end and the lease is released."""
-    keeper = LeaseKeeper(platform.database, lease, on_beat)
+    keeper = LeaseKeeper(platform.database, lease, on_beat, stop.supersede)
     crew = Crew(platform, workers)
     work = Work(
         platform=platform,

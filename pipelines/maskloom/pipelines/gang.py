@@ -110,6 +110,7 @@ class Gang:
         unmet = calls
         while unmet:
             stop.check()
+            self._leaving()  # says so when the cluster is lost
             met, unmet = ray.wait(unmet, num_returns=len(unmet), timeout=_POLL_S)
             for answered in met:
                 cluster.result(answered)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from maskloom.platform.errors import MaskloomError
+from maskloom.platform.errors import LeaseLost, MaskloomError
 
 
 class Stopped(MaskloomError):
@@ -23,6 +23,7 @@ class Stop:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._at_once = False
+        self._superseded = False
         self.reason: str | None = None
 
     def request(self, reason: str) -> None:
@@ -31,12 +32,22 @@ class Stop:
             self.reason = reason
         self._event.set()
 
+    def supersede(self) -> None:
+        """Another process has taken the run over, while this one was away for longer than its lease."""
+        self._superseded = True
+        self._event.set()
+
     @property
     def requested(self) -> bool:
         return self._event.is_set()
 
     def check(self) -> None:
-        """Raise Stopped when a stop was requested."""
+        """Raise Stopped when a stop was requested, LeaseLost when another process has taken over."""
+        if self._superseded:
+            raise LeaseLost(
+                "another process took over the run while this one was away",
+                hint="Nothing is lost: run `maskloom resume` to follow what the other process commits.",
+            )
         if self._event.is_set():
             raise Stopped(f"the run was {self.reason}", hint="`maskloom resume` goes on from here.")
 

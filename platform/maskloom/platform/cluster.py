@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from maskloom.platform import ray_nodes
 from maskloom.platform.errors import ClusterUnavailable, SettingsError
 from maskloom.platform.seats import ANYWHERE, Seats
 
@@ -126,14 +127,7 @@ class Cluster:
         self.connect()
         import ray  # noqa: PLC0415
 
-        own = ray.get_runtime_context().get_node_id()
-        if not any(node["NodeID"] == own and node["Alive"] for node in ray.nodes()):
-            # Ray ends what this process has started, and would end what it starts now.
-            raise ClusterUnavailable(
-                "the node of the Ray cluster by which this process reached it has ended",
-                hint="Check that Ray runs on this machine, then run the command again: it goes on where it stopped.",
-            )
-
+        ray_nodes.check_own()
         options = {"max_concurrency": 4, "max_restarts": 0} | seats.options(seat)
         named = type(actor.partition(":")[2], (_Actor,), {})  # what `ps` will show
         return ray.remote(named).options(**options).remote(actor, arguments)

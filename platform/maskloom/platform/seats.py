@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from threading import Thread
 from typing import Any
 
+from maskloom.platform import ray_nodes
+from maskloom.platform.errors import ClusterUnavailable
+
 _LOOK_EVERY_S = 1.0
 _PATIENCE_S = 5.0
 
@@ -18,6 +21,7 @@ class Seats:
         self._group = group
         self._share = share
         self._leaving: frozenset[int] = frozenset()
+        self._trouble: ClusterUnavailable | None = None
         self._look: Thread | None = None
         self._next_look = 0.0
 
@@ -43,7 +47,10 @@ class Seats:
         """The seats whose node is about to go, as Ray was told: a spot machine, a pod that is deleted.
 
         It answers at once, by a look of about a second ago: the cluster's head may be away for longer than a caller can wait.
+        Raises ClusterUnavailable when this process has lost the cluster.
         """
+        if self._trouble is not None:
+            raise self._trouble
         looks = self._look is not None and self._look.is_alive()
         if self._group is not None and not looks and time.monotonic() > self._next_look:
             self._look = Thread(target=self._look_at_nodes, name="seats", daemon=True)
@@ -60,11 +67,15 @@ class Seats:
             remove_placement_group(self._group)
 
     def _look_at_nodes(self) -> None:
-        import ray  # noqa: PLC0415
-        from ray._private.state import state  # noqa: PLC0415 - nothing public tells which nodes are drained
+        from ray.util import placement_group_table  # noqa: PLC0415
 
-        going = state.get_draining_nodes()
-        nodes = ray.util.placement_group_table(self._group)["bundles_to_node_id"] if going else {}
+        try:
+            ray_nodes.check_own()
+        except ClusterUnavailable as trouble:
+            self._trouble = trouble
+            return
+        going = ray_nodes.leaving()
+        nodes = placement_group_table(self._group)["bundles_to_node_id"] if going else {}
         self._leaving = frozenset(seat for seat, node in nodes.items() if node in going)
         self._next_look = time.monotonic() + _LOOK_EVERY_S
 

@@ -19,14 +19,21 @@ BEAT_S = leases.LEASE_S / 6
 class LeaseKeeper:
     """Renews every kept lease each beat and publishes the newest note under `main`.
 
-    `on_beat` runs in each beat's transaction. A lost lease is not this thread's business to report: the commit that follows
-    checks the epoch and is refused.
+    `on_beat` runs in each beat's transaction, and `on_lost` when somebody else has the main lease. Of the others it says nothing:
+    the commit that follows checks the epoch and is refused.
     """
 
-    def __init__(self, database: Database, main: leases.Lease, on_beat: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        main: leases.Lease,
+        on_beat: Callable[[Connection], None] = lambda _connection: None,
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
         self._main = main
         self._on_beat = on_beat
+        self._on_lost = on_lost
         self._kept: dict[str, leases.Lease] = {main.name: main}
         self._note: dict[str, Any] | None = None
         self._guard = threading.Lock()
@@ -66,7 +73,8 @@ class LeaseKeeper:
     def _beat(self, connection: Connection) -> None:
         with self._guard:
             kept, note = list(self._kept.values()), self._note
-        leases.renew(connection, kept)
+        if self._main in leases.renew(connection, kept):
+            self._on_lost()
         if note is not None:
             leases.note(connection, self._main, note)
         self._on_beat(connection)

@@ -69,7 +69,7 @@ def do(platform: Platform, job_id: str) -> None:
     if taken is None:
         return
     lease, job = taken
-    keeper = LeaseKeeper(platform.database, lease, lambda _: None)
+    keeper = LeaseKeeper(platform.database, lease)
     try:
         if job is not None:
             kind, detail = _outcome(platform, job, keeper)

@@ -90,7 +90,7 @@ class Scheduler:
         `looked` is called after every look, also where the catalog did not answer.
         """
         lease = self._introduce()
-        keeper = LeaseKeeper(self._platform.database, lease, lambda _: None)
+        keeper = LeaseKeeper(self._platform.database, lease)
         try:
             while not ended.wait(LOOK_EVERY_S):
                 try:
