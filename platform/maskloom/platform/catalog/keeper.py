@@ -19,7 +19,7 @@ BEAT_S = leases.LEASE_S / 6
 class LeaseKeeper:
     """Renews every kept lease each beat and publishes the newest note under `main`.
 
-    `on_beat` runs in each beat's transaction, and `on_lost` when somebody else has the main lease. Of the others it says nothing:
+    `on_beat` runs in each beat's transaction, `on_lost` when somebody else has the main lease. Of the others it says nothing:
     the commit that follows checks the epoch and is refused.
     """
 
