@@ -35,6 +35,10 @@ class Node(RayNode):
         with self._clock.open("r+b") as mapped:
             mapped.write(seconds.to_bytes(8, sys.byteorder, signed=True))
 
+    def clock_is_wrong(self) -> bool:
+        """Whether `set_clock` has set it so."""
+        return any(self._clock.read_bytes())
+
     def fill_disk(self) -> None:
         """Leave no byte of room."""
         subprocess.run(

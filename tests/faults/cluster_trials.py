@@ -7,7 +7,7 @@ import subprocess
 import time
 from typing import Any
 
-from faults.cluster_harm import CUT_OFF_S, HARMS, bring_back
+from faults.cluster_harm import CUT_OFF_S, HARMS, bring_back, set_clocks_right
 from faults.cluster_node import Node
 from faults.cluster_stage import ClusterStage, Copy
 from maskloom.platform.catalog import leases
@@ -153,6 +153,7 @@ def _driven_on(stage: ClusterStage, drivers: Drivers) -> float:
     drivers.end()
     while bring_back(stage.parts):
         back = time.monotonic()
+    set_clocks_right(stage.parts)
     return back
 
 
