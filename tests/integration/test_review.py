@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from rich.console import Console
 from sqlalchemy import text
 
 from maskloom.pipelines.review.closing import close_by_command
 from maskloom.pipelines.review.intake import take_in
 from maskloom.pipelines.review.readings import Changes, Reading, State
+from maskloom.pipelines.stopping import Stop
 from maskloom.platform.facts import LabelKind
 from maskloom.platform.imaging.formats import decode_grey8
 from maskloom.platform.run_facts import Run, RunStatus
+from maskloom.services.cli.waiting import wait_until_closed
 from support.painted import Grey, Quiet
 from support.reviewing import Ward, ward
 from support.servers import PostgresServer
@@ -196,6 +200,23 @@ def learnt_from(scene: Ward, run: Run, round_number: int) -> dict[str, tuple[str
 
 def kinds(learnt: dict[str, tuple[str, str]]) -> dict[str, str]:
     return {slice_: kind for slice_, (kind, _) in learnt.items()}
+
+
+def test_who_waits_looks_again_and_again_for_what_has_come_to_readers(scene: Ward) -> None:
+    """Their tool may not have answered when the masks were handed out."""
+    run = scene.run(mode="required")
+    assert scene.drive(run) is None
+    looks: list[int] = []
+
+    def read() -> None:
+        looks.append(1)
+        if len(looks) == 3:
+            close_by_command(scene.platform, run)
+
+    console = Console(file=io.StringIO())
+    (review,) = scene.reviews(run)
+    wait_until_closed(scene.platform, run, review.review.id, Stop(), console, read)
+    assert len(looks) == 3
 
 
 def redrawn(scene: Ward, slice_: str) -> Grey:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskloom.platform.errors import MaskloomError
+from maskloom.platform.errors import MaskloomError, ToolUnavailable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,8 +51,7 @@ def review(platform: Platform, alone: Run, folder: Path, simulated: int, console
     recipe = recipes.with_settings(recipes.RECIPE.validate_python(alone.recipe), review_settings(readers))
     run, is_new = drive.create(platform, recipe, alone.dataset, alone.seed)
     announce(console, run_record(platform, run), is_new=is_new)
-    read = _reading(platform, run, client, readers, console) if readers else None
-    drive_and_show(platform, run, 1, console, read=read)
+    drive_and_show(platform, run, 1, console, read=_reading(platform, run, client, readers, console))
     head(console, "5  Results")
     found = summary(platform, run)
     tell(found, console)
@@ -121,18 +120,25 @@ def _truth(ct: Path) -> Callable[[str], NDArray[np.uint8]]:
 def _reading(
     platform: Platform, run: Run, client: Client, readers: list[SimulatedReader], console: Console
 ) -> Callable[[AnnotationTool], None]:
-    """Has the simulated readers answer all that waits for them."""
+    """Has the simulated readers, where there are any, answer all that waits for them."""
     from maskloom.services.bridge import sync
     from maskloom.services.bridge.label_studio.hand import LabelStudioHand
 
     def read(tool: AnnotationTool) -> None:
         desks = platform.database.transaction(lambda c: sync.desks_of(c, run))
         for desk in desks:
-            reader = next(one for one in readers if one.name == desk.reader)
-            masks = reader.read_all(LabelStudioHand(client, desk))
-            console.print(f"{desk.reader} has answered {masks} masks in {tool.where(desk)}", style="dim")
+            for reader in readers:
+                if reader.name == desk.reader and (masks := reader.read_all(LabelStudioHand(client, desk))):
+                    told = f"{desk.reader} has answered {masks} masks in {tool.where(desk)}"
+                    console.print(told, style="dim")
 
-    return read
+    def read_if_it_answers(tool: AnnotationTool) -> None:
+        try:
+            read(tool)
+        except ToolUnavailable as error:  # under load; it is asked again
+            console.print(f"the readers try again: {error.message}", style="dim")
+
+    return read_if_it_answers
 
 
 def _tell_gain(

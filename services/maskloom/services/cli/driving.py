@@ -69,11 +69,11 @@ def drive_and_show(
     workers: int,
     console: Console,
     *,
-    read: Callable[[AnnotationTool], None] | None = None,
+    read: Callable[[AnnotationTool], None] = lambda _tool: None,
 ) -> None:
     """`drive.drive` with progress on `console`. Exits 130 when it is stopped on the way.
 
-    `read` does the readers' work when a round waits for them, in place of people.
+    `read` does the readers' work, in place of people, each time that somebody looks whether a round still waits for them.
     """
     stop = _SpokenStop(console)
     try:
@@ -107,7 +107,7 @@ def _drive_with_readers(
     workers: int,
     stop: Stop,
     console: Console,
-    read: Callable[[AnnotationTool], None] | None,
+    read: Callable[[AnnotationTool], None],
 ) -> None:
     tool = open_tool(platform)
     with Attendant(platform, lambda: [run.id], tool):
@@ -116,9 +116,7 @@ def _drive_with_readers(
                 _drive(platform, run, workers, stop, console)
             except Waiting as waiting:
                 hand_out(platform, run, tool, console)
-                if read is not None:
-                    read(tool)
-                wait_until_closed(platform, run, waiting.review, stop, console)
+                wait_until_closed(platform, run, waiting.review, stop, console, lambda: read(tool))
             else:
                 return
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console
 
 from maskloom.pipelines.stopping import Stop
@@ -32,8 +34,18 @@ def hand_out(platform: Platform, run: Run, tool: AnnotationTool, console: Consol
     )
 
 
-def wait_until_closed(platform: Platform, run: Run, review: str, stop: Stop, console: Console) -> None:
-    """Return when `review` is closed. Raises Stopped when the run is paused or cancelled meanwhile, or interrupted."""
+def wait_until_closed(
+    platform: Platform,
+    run: Run,
+    review: str,
+    stop: Stop,
+    console: Console,
+    read: Callable[[], None] = lambda: None,
+) -> None:
+    """Return when `review` is closed. Raises Stopped when the run is paused or cancelled meanwhile, or interrupted.
+
+    `read` is called at every look: what waits for readers may come to them later, when their tool did not answer at first.
+    """
     while True:
         reason, status = platform.database.transaction(
             lambda c: (reviews.closing(c, review), runs.status(c, run.id))
@@ -43,6 +55,7 @@ def wait_until_closed(platform: Platform, run: Run, review: str, stop: Stop, con
             return
         if status in {RunStatus.PAUSED, RunStatus.CANCELLED}:
             stop.request(status)
+        read()
         stop.wait(_LOOK_EVERY_S)
 
 
