@@ -36,15 +36,16 @@ steps and outputs, checkpoints (sha256), label versions, gate decisions, dataset
 same" also means: no step with two results, no lease still held, no progress left behind, every blob there and whole,
 and no actor left.
 
-The parts: `labeller` and `trainer` are actors, one of two each; `raylet` is that of a worker node, with which the node
-and its actors end, `driver's raylet` that of the node by which drivers reach the cluster; `head` is all of the head's
-node; `actor, frozen` is one process, `node, frozen` a whole worker node. A worker node is cut off, has a full disk for
-60 s, or to the end of the run a clock that is 10 minutes ahead. When `driver` is cut off, with its machine, another
-driver takes the run over while the first still lives; when that comes back, nothing it has in hand may count.
+The parts: `labeller` and `trainer` are actors, one of two each, hit while they work; `raylet` is that of a worker node,
+with which the node and its actors end, `driver's raylet` that of the node by which drivers reach the cluster; `head` is
+all of the head's node; `actor, frozen` is one process, `node, frozen` a whole worker node. A worker node is cut off,
+has a full disk for 60 s, or to the end of the run a clock that is 10 minutes ahead. When `driver` is cut off, with its
+machine, another driver takes the run over while the first still lives; when that comes back, nothing it has in hand may
+count.
 
-Recovery is the time from the fault until the run got on with everything back: what the parts need to start, or the 60 s,
-included. For an actor it is until work of its kind got on. It is empty where the run had ended before that: nobody needed the
-part again.
+Recovery is the time from the fault until the run got on with everything back: what the parts need to start, or the 60
+s, included. For an actor it is until work of its kind got on, by the other one or its successor. It is empty where the
+run had ended before that: nobody needed the part again.
 """
 
 

@@ -133,9 +133,17 @@ def _harmed(stage: ClusterStage, drivers: Drivers, victim: str, draws: random.Ra
         drivers.another(stage.parts.head)
         time.sleep(CUT_OFF_S - leases.LEASE_S - 2)
         machine.let_back()
+    elif victim in WORKS_IN and not _is_at(drivers.newest, WORKS_IN[victim]):
+        return False
     else:
         return HARMS[victim](stage.parts, draws)
     return True
+
+
+def _is_at(driver: Driver, kind: str) -> bool:
+    """Whether it waits for work of that kind."""
+    last = driver.events[-1][1] if driver.events else {}
+    return last.get("event") in {"started", "progress"} and last.get("kind") == kind
 
 
 def _driven_on(stage: ClusterStage, drivers: Drivers) -> float:
