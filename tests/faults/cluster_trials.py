@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from faults.cluster_harm import CUT_OFF_S, HARMS, bring_back, set_clocks_right
@@ -74,8 +75,8 @@ class Drivers:
         moments = [
             moment
             for driver in self.all
-            for moment, event in driver.events
-            if moment >= since and _works(event, kinds)
+            for moment, event in _work(driver)
+            if moment >= since and (kinds is None or event.get("kind") in kinds)
         ]
         return min(moments, default=None)
 
@@ -175,10 +176,16 @@ def _left(stage: ClusterStage) -> list[str]:
     return []
 
 
-def _works(event: dict[str, Any], kinds: set[str] | None) -> bool:
-    return event["event"] in {"progress", "done", "finished"} and (
-        kinds is None or event.get("kind") in kinds
-    )
+def _work(driver: Driver) -> Iterator[tuple[float, dict[str, Any]]]:
+    """What a driver told of getting on. Steps that it did not begin were done before: it only names them."""
+    begun = set()
+    for moment, event in driver.events:
+        if event["event"] == "started":
+            begun.add((event["kind"], event["round"]))
+        if event["event"] in {"progress", "finished"} or (
+            event["event"] == "done" and (event["kind"], event["round"]) in begun
+        ):
+            yield moment, event
 
 
 def _error(driver: Driver) -> str:
