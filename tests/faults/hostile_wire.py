@@ -82,8 +82,8 @@ def over_the_wire(target: Target, sent: bytes, never: Sequence[str]) -> tuple[st
             connection.shutdown(socket.SHUT_WR)
             while part := connection.recv(1 << 16):
                 said += part
-        except (TimeoutError, ConnectionError):
-            pass  # it does not listen any longer
+        except OSError:
+            pass  # it does not listen any longer: timed out, reset, or not connected
     statuses = [line.split(b" ")[1].decode() for line in said.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
     problems = [f"answered {status}" for status in statuses if status[0] in "23" or status in {"500", "502"}]
     problems += [f"the answer tells {word!r}" for word in never if word.encode() in said]
