@@ -1,4 +1,4 @@
-"""timm, imported beside any build of torch, and without torch's compiler, which takes two seconds to load and is not used.
+"""timm, imported beside any build of torch, and without torch's compiler, which takes long to load and is not used.
 
 PyPI's torchvision is compiled against the CUDA build of torch. Beside the CPU build its operators do not load, and importing
 it then fails with "operator torchvision::nms does not exist", because it describes operators that nobody declared. timm

@@ -124,21 +124,20 @@ def _reading(
     from maskloom.services.bridge import sync
     from maskloom.services.bridge.label_studio.hand import LabelStudioHand
 
+    by_name = {reader.name: reader for reader in readers}
+
     def read(tool: AnnotationTool) -> None:
         desks = platform.database.transaction(lambda c: sync.desks_of(c, run))
-        for desk in desks:
-            for reader in readers:
-                if reader.name == desk.reader and (masks := reader.read_all(LabelStudioHand(client, desk))):
+        try:
+            for desk in desks:
+                reader = by_name.get(desk.reader)
+                if reader and (masks := reader.read_all(LabelStudioHand(client, desk))):
                     told = f"{desk.reader} has answered {masks} masks in {tool.where(desk)}"
                     console.print(told, style="dim")
-
-    def read_if_it_answers(tool: AnnotationTool) -> None:
-        try:
-            read(tool)
         except ToolUnavailable as error:  # under load; it is asked again
             console.print(f"the readers try again: {error.message}", style="dim")
 
-    return read_if_it_answers
+    return read
 
 
 def _tell_gain(

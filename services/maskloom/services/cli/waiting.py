@@ -40,7 +40,7 @@ def wait_until_closed(
     review: str,
     stop: Stop,
     console: Console,
-    read: Callable[[], None] = lambda: None,
+    read: Callable[[], None],
 ) -> None:
     """Return when `review` is closed. Raises Stopped when the run is paused or cancelled meanwhile, or interrupted.
 
