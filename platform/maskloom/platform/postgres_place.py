@@ -175,7 +175,7 @@ def _binaries(folder: Path, user: pwd.struct_passwd | None) -> Path:
     newest = max(fitting, key=lambda path: [int(part) for part in versions[path].split(".")])
     if user is None or _all_may_enter(newest):
         return newest
-    return _copied(newest.parent, folder / f"binaries-{versions[newest]}") / "bin"
+    return _copied(newest.parent, folder / f"postgresql-{versions[newest]}") / "bin"
 
 
 def _version(binaries: Path) -> str:
@@ -186,12 +186,17 @@ def _version(binaries: Path) -> str:
 
 
 def _copied(installation: Path, target: Path) -> Path:
-    """A copy that everybody may read, beside the data."""
+    """A copy that everybody may read, beside the data, with the libraries that a wheel keeps next to its package."""
+    package = installation.parent
+    libraries = package.with_name(f"{package.name}.libs")
     if not target.exists():
         unfinished = target.with_name(target.name + ".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(installation, unfinished, ignore=shutil.ignore_patterns("include"))
+        copy = unfinished / package.name / installation.name
+        shutil.copytree(installation, copy, ignore=shutil.ignore_patterns("include"))
+        if libraries.exists():
+            shutil.copytree(libraries, unfinished / libraries.name)
         for path in (unfinished, *unfinished.rglob("*")):
             path.chmod(0o755)
         unfinished.rename(target)
-    return target
+    return target / package.name / installation.name
