@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.gpu_busy import busy_while
 from bench.machine import processor
 from maskloom.models.inference import Predictor
 from maskloom.models.infnet import build
@@ -92,8 +93,8 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def in_turns(variants: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds of each, after one run of each to warm up."""
-    for run in variants.values():
+    """Median seconds of each, after two runs of each to warm up: the second one is recorded on a GPU."""
+    for run in [*variants.values()] * 2:
         run()
     taken: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(repeats):
@@ -114,6 +115,11 @@ def peak_mib(run: Callable[[], object]) -> float:
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 2**10
 
 
+def busy(run: Callable[[], object]) -> float | None:
+    """The share of the time in which the GPU works while `run` is repeated; None without one."""
+    return busy_while(run) if DEVICE.type == "cuda" else None
+
+
 def train(batch: int, repeats: int) -> dict[str, Any]:
     """A training step of Res2Net-50 at 352: ours in bf16 and in fp32, and the plain one."""
     bf16 = our_training(replace(ONE_SCALE, batch_size=batch))
@@ -122,12 +128,12 @@ def train(batch: int, repeats: int) -> dict[str, Any]:
     plain = PlainTraining(batch, 352)
     memory["plain"] = peak_mib(plain.step)
     taken = in_turns({"plain": plain.step, "fp32": fp32.step, "bf16": bf16.step}, repeats)
-    return {"batch": batch, "seconds": taken, "peak_mib": memory}
+    return {"batch": batch, "seconds": taken, "peak_mib": memory, "busy": busy(bf16.step)}
 
 
-def label(network: NetworkParameters, size: int, repeats: int) -> dict[str, Any]:
-    """Labelling 8 slices by each engine, against the plain forward pass; images a second."""
-    images = slices(8, size)[0].to(DEVICE)
+def label(network: NetworkParameters, size: int, batch: int, repeats: int) -> dict[str, Any]:
+    """Labelling a batch of slices by each engine, against the plain forward pass; images a second."""
+    images = slices(batch, size)[0].to(DEVICE)
     plain = build(network).to(DEVICE).eval()
 
     @torch.inference_mode()
@@ -143,7 +149,7 @@ def label(network: NetworkParameters, size: int, repeats: int) -> dict[str, Any]
     for engine in engines:
         for precision in ("fp32", "bf16"):
             began = time.perf_counter()
-            wanted = PredictionParameters(size=size, engine=engine, precision=precision)  # type: ignore[arg-type]
+            wanted = PredictionParameters(size=size, engine=engine, precision=precision, batch_size=batch)  # type: ignore[arg-type]
             predictor = Predictor(build(network), wanted, DEVICE)
             preparation[f"{engine} {precision}"] = time.perf_counter() - began
             variants[f"{engine} {precision}"] = lambda predictor=predictor: predictor.probabilities(
@@ -153,8 +159,10 @@ def label(network: NetworkParameters, size: int, repeats: int) -> dict[str, Any]
     return {
         "network": network.backbone,
         "size": size,
-        "images_per_s": {name: 8 / value for name, value in taken.items()},
+        "batch": batch,
+        "images_per_s": {name: batch / value for name, value in taken.items()},
         "preparation_s": preparation,
+        "busy": {name: busy(variants[name]) for name in preparation},
     }
 
 
@@ -176,22 +184,30 @@ def page(figures: dict[str, Any]) -> str:
         "",
         "## A training step (Res2Net-50, 352 pixels)",
         "",
-        "| batch | plain, s | fp32, s | bf16, s | plain / bf16 | peak memory plain, MiB | peak memory bf16, MiB |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        (
+            "| batch | plain, s | fp32, s | bf16, s | plain / bf16 | images/s, bf16 | GPU busy, bf16 | peak memory plain, MiB "
+            "| peak memory bf16, MiB |"
+        ),
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in figures["training"]:
         taken, memory = row["seconds"], row["peak_mib"]
         lines.append(
             f"| {row['batch']} | {taken['plain']:.3f} | {taken['fp32']:.3f} | {taken['bf16']:.3f} | "
-            f"{taken['plain'] / taken['bf16']:.2f} | {memory['plain']:.0f} | {memory['bf16']:.0f} |"
+            f"{taken['plain'] / taken['bf16']:.2f} | {row['batch'] / taken['bf16']:.0f} | {_share(row['busy'])} | "
+            f"{memory['plain']:.0f} | {memory['bf16']:.0f} |"
         )
-    lines += ["", "## Labelling, batch 8", "", "| network | engine | images/s | against plain | made in, s |"]
-    lines.append("| --- | --- | --- | --- | --- |")
+    lines += ["", "## Labelling", ""]
+    lines += ["| network | batch | engine | images/s | against plain | GPU busy | made in, s |"]
+    lines.append("| --- | --- | --- | --- | --- | --- | --- |")
     for row in figures["labelling"]:
         for name, rate in row["images_per_s"].items():
             made = f"{row['preparation_s'][name]:.1f}" if name in row["preparation_s"] else ""
             ratio = rate / row["images_per_s"]["plain"]
-            lines.append(f"| {row['network']}, {row['size']} | {name} | {rate:.1f} | {ratio:.2f} | {made} |")
+            lines.append(
+                f"| {row['network']}, {row['size']} | {row['batch']} | {name} | {rate:.1f} | {ratio:.2f} | "
+                f"{_share(row['busy'].get(name))} | {made} |"
+            )
     if "projection" in figures:
         projection = figures["projection"]
         lines += [
@@ -205,6 +221,10 @@ def page(figures: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _share(busy: float | None) -> str:
+    return "" if busy is None else f"{busy:.2f}"
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("folder", type=Path, help="where to write models-cuda.md or models-cpu.md")
@@ -215,7 +235,11 @@ def main() -> None:
         "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
         "device": torch.cuda.get_device_name() if cuda else processor(),
         "training": [train(4, repeats), train(16, repeats if cuda else 1)],
-        "labelling": [label(RES2NET, 352, repeats), label(LITE0, 224, repeats)],
+        "labelling": [
+            label(network, size, batch, repeats)
+            for network, size in ((RES2NET, 352), (LITE0, 224))
+            for batch in ((8, 64) if cuda else (8,))
+        ],
     }
     if cuda:
         figures["projection"] = project()

@@ -46,7 +46,7 @@ class Setting:
         image = decode_grey8(self.platform.objects.get(digest))
         maps = predictor.probabilities(stacked([resize(image, 64, 64)]))
         (soft,) = soft_masks(maps, [image.shape], stretch=False)
-        return np.where(soft >= 128, np.uint8(255), np.uint8(0)), scores_of(soft, maps[0])["uncertainty"]
+        return np.where(soft >= 128, np.uint8(255), np.uint8(0)), scores_of([soft], maps)[0]["uncertainty"]
 
 
 @pytest.fixture

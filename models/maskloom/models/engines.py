@@ -19,6 +19,7 @@ from maskloom.models.infnet import InfNet, placed
 from maskloom.models.intensity import standardise
 from maskloom.models.parameters import Precision, PredictionParameters
 from maskloom.models.precision import is_bf16
+from maskloom.models.replay import Replayed
 
 
 class Engine(Protocol):
@@ -41,10 +42,11 @@ class GreyToProbability(nn.Module):
 
 
 class TorchEngine:
-    """Eager torch in channels_last, with autocast where the precision is bf16."""
+    """torch in channels_last, with autocast where the precision is bf16; recorded and replayed on a GPU."""
 
     def __init__(self, network: InfNet, precision: Precision, device: torch.device) -> None:
-        self._model = GreyToProbability(placed(network, device).eval())
+        model = GreyToProbability(placed(network, device).eval())
+        self._model = Replayed(model) if device.type == "cuda" else model
         self._half = is_bf16(precision)
         self._device = device
 

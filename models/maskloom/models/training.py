@@ -7,6 +7,7 @@ A trainer (pipelines) makes a `Training` for each stage over the slices it keeps
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from maskloom.models.losses import deep_supervision
 from maskloom.models.parameters import TrainingParameters
 from maskloom.models.precision import is_bf16
 from maskloom.models.randomness import generator
+from maskloom.models.replay import Replayed
 from maskloom.models.training_data import TrainingData
 
 _OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -77,6 +79,7 @@ class Training:
         self._parameters, self._data, self._seed = parameters, data, seed
         self._half = is_bf16(parameters.precision)
         self._world, self._device = world, torch.device(device)
+        self._on_gpu = self._device.type == "cuda"
         share = parameters.batch_size // world
         self._own = slice(rank * share, (rank + 1) * share)
         self._sizes = [max(32, round(scale * parameters.size / 32) * 32) for scale in parameters.scales]
@@ -85,22 +88,23 @@ class Training:
         if world > 1:
             synchronise(self._network)
             self._module = DistributedDataParallel(self._network, gradient_as_bucket_view=True)
+        rate = parameters.learning_rate
         self._optimiser = _OPTIMISERS[parameters.optimiser](
             self._network.parameters(),
-            lr=parameters.learning_rate,
+            lr=torch.tensor(rate, device=device) if self._on_gpu else rate,
             weight_decay=parameters.weight_decay,
             fused=True,
+            capturable=self._on_gpu,
         )
+        self._learn = self._learner()
         self._average = WeightAverage(self._network, parameters.average) if parameters.average else None
 
     def step(self) -> StepReport:
         """Train on the next batch: one optimiser step, or one per scale."""
         grey, mask = self._batch()
-        rate = schedule.learning_rate(self._parameters, self.step_index, len(self._samples))
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
+        self._set_rate(schedule.learning_rate(self._parameters, self.step_index, len(self._samples)))
         sizes = self._step_sizes()
-        outcomes = torch.stack([self._optimise(grey, mask, size) for size in sizes]).mean(0)
+        outcomes = torch.stack([self._at_size(grey, mask, size) for size in sizes]).mean(0)
         if self._world > 1:
             dist.all_reduce(outcomes)
         loss, dice = (outcomes / self._world).tolist()
@@ -123,7 +127,10 @@ class Training:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state` of the same stage."""
         self._network.load_state_dict(state["network"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        # What holds for this device may not be what held for that on which the state was saved.
+        own = {"param_groups": self._optimiser.state_dict()["param_groups"]}
+        self._optimiser.load_state_dict(state["optimiser"] | own)
+        self._learn = self._learner()  # recordings know the optimiser's former tensors
         if self._average:
             self._average.restore(state["average"])
         self.step_index = state["step_index"]
@@ -160,9 +167,25 @@ class Training:
         random = generator(self._seed, "scale", self.step_index)
         return [self._sizes[int(torch.randint(len(self._sizes), (), generator=random))]]
 
-    def _optimise(self, grey: Tensor, mask: Tensor, size: int) -> Tensor:
+    def _set_rate(self, rate: float) -> None:
+        for group in self._optimiser.param_groups:
+            if self._on_gpu:
+                group["lr"].fill_(rate)  # where recordings read it
+            else:
+                group["lr"] = rate
+
+    def _learner(self) -> Callable[[Tensor, Tensor], Tensor]:
+        # DDP's exchange of gradients is not recorded.
+        return Replayed(self._optimise) if self._on_gpu and self._world == 1 else self._optimise
+
+    def _at_size(self, grey: Tensor, mask: Tensor, size: int) -> Tensor:
         """One optimiser step at one scale; this worker's (loss, Dice)."""
-        grey, mask = resize(grey, (size, size)), resize(mask, (size, size))
+        outcome = self._learn(resize(grey, (size, size)), resize(mask, (size, size)))
+        if self._average:
+            self._average.update()
+        return outcome
+
+    def _optimise(self, grey: Tensor, mask: Tensor) -> Tensor:
         images = standardise(grey, self._network.backbone.mean, self._network.backbone.std)
         self._optimiser.zero_grad()
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
@@ -172,8 +195,6 @@ class Training:
         if self._parameters.clip:
             nn.utils.clip_grad_value_(self._network.parameters(), self._parameters.clip)
         self._optimiser.step()
-        if self._average:
-            self._average.update()
         with torch.no_grad():
             return torch.stack([loss.detach(), _dice(logits.s3, mask)])
 

@@ -97,7 +97,7 @@ class LivePredictor:
                 return None
             maps = self._predictor_of(newest.checkpoint).probabilities(small).cpu()
         (soft,) = soft_masks(maps, [image.shape], stretch=self._parameters.stretch)
-        uncertainty = scores_of(soft, maps[0])["uncertainty"]
+        uncertainty = scores_of([soft], maps)[0]["uncertainty"]
         return LivePrediction(mask=binary(soft), uncertainty=uncertainty, version=newest.version)
 
     def _followed(self) -> Newest | None:

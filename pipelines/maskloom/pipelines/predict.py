@@ -76,7 +76,7 @@ def predict(
     predictions: list[Prediction] = []
     with writing(out):
         _check_ours(out)
-        for batch in ahead(lambda part: [_read(images, name, targets[name]) for name in part], batches):
+        for batch in ahead(lambda part: [_read(images, name, targets[name]) for name in part], batches, 1):
             stop.check()
             predictions += [image for image in batch if isinstance(image, Prediction)]
             good = [image for image in batch if isinstance(image, _Image)]
@@ -132,8 +132,7 @@ def _draw(
     maps = predictor.probabilities(stacked(inputs))
     softs = soft_masks(maps, [image.pixels.shape for image in images], stretch=parameters.stretch)
     predictions = []
-    for image, soft, map_ in zip(images, softs, maps, strict=True):
-        scores = scores_of(soft, map_)
+    for image, soft, scores in zip(images, softs, scores_of(softs, maps), strict=True):
         mask_file, soft_file = f"masks/{image.target}", f"soft/{image.target}"
         write_below(out, mask_file, encode_png(binary(soft)))
         write_below(out, soft_file, encode_png(soft))

@@ -266,17 +266,3 @@ def test_schedules() -> None:
     assert cosine[-1] == pytest.approx(1e-6)
     assert cosine[104] == pytest.approx((1e-4 + 1e-6) / 2, rel=0.01)
     assert all(later < earlier for earlier, later in pairwise(cosine[9:]))
-
-
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_cuda_device_trains_and_predicts() -> None:
-    slices = TrainingData(size=64, device="cuda")
-    slices.append(*blobs(6, 64))
-    wanted = parameters(steps=40, precision="bf16", augment=AugmentParameters(flip_horizontal=True))
-    run = Training(infnet.build(LITE0), wanted, slices, 0, device="cuda")
-    for _ in range(40):
-        run.step()
-    assert run.history[-1][0] < 0.8 * run.history[0][0]
-    predictor = Predictor(infnet.load(LITE0, run.weights()), PredictionParameters(size=64), "cuda")
-    assert predictor.probabilities(blobs(6, 64)[0]).amax() > 0.5

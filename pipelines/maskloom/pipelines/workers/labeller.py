@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import groupby, islice
 from typing import TypeVar
 
 import numpy as np
@@ -28,6 +28,8 @@ U = TypeVar("U")
 
 Grey = NDArray[np.uint8]
 
+_HELPERS_BESIDE_A_GPU = 4
+
 
 class Labeller:
     """One worker of the labelling pool."""
@@ -36,6 +38,8 @@ class Labeller:
         self._settings = settings
         self._objects = open_store(settings.objects_url)
         self._device = prepare(settings)
+        # Beside a GPU the cores have nothing to do but to read slices and store masks. Without one the network needs them.
+        self._helpers = _HELPERS_BESIDE_A_GPU if self._device.type == "cuda" else 1
         self._held: HeldNetwork | None = None
         self._predictor: tuple[tuple[NetworkParameters, PredictionParameters, str], Predictor] | None = None
         # Tasks overlap in their reading and storing, but share one network and its threads.
@@ -45,10 +49,10 @@ class Labeller:
         """Store a soft mask for each slice of `job`, in its order."""
         size, stretch = job.prediction.size, job.prediction.stretch
         batches = _batches(job.slices, job.prediction.batch_size)
-        read = ahead(lambda digests: self._read(digests, size), batches)
+        read = ahead(lambda digests: self._read(digests, size), batches, self._helpers)
         self._load(job)  # while the first slices are read
         predicted = (self._predict(job, *batch) for batch in read)
-        stored = ahead(lambda batch: self._store(batch, stretch=stretch), predicted)
+        stored = ahead(lambda batch: self._store(batch, stretch=stretch), predicted, self._helpers)
         return [label for batch in stored for label in batch]
 
     def evaluate(self, job: EvaluateJob) -> list[SliceEvaluation]:
@@ -81,7 +85,9 @@ class Labeller:
         with self._computing:
             predictor = self._predictor_for(job.network, job.prediction, job.checkpoint)
             began = time.perf_counter()
-            probabilities = predictor.probabilities(stacked(inputs)).cpu()
+            probabilities = predictor.probabilities(stacked(inputs))
+            if self._device.type == "cuda":
+                torch.cuda.synchronize()
             seconds_each = (time.perf_counter() - began) / len(digests)
         return _Predicted(
             digests=digests, sizes=sizes, probabilities=probabilities, seconds_each=seconds_each
@@ -116,7 +122,7 @@ class Labeller:
 
     def _store(self, batch: _Predicted, *, stretch: bool) -> list[SliceLabel]:
         drawn = soft_masks(batch.probabilities, batch.sizes, stretch=stretch)
-        scores = [scores_of(soft, map_) for soft, map_ in zip(drawn, batch.probabilities, strict=True)]
+        scores = scores_of(drawn, batch.probabilities)
         files = [encode_png(soft) for soft in drawn]
         masks = self._objects.put_many(files)
         return [
@@ -129,7 +135,7 @@ class Labeller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Predicted:
-    """A batch behind the network: (B, 1, S, S) probabilities, and the slices' own (height, width)."""
+    """A batch behind the network: (B, 1, S, S) probabilities on its device, and the slices' own (height, width)."""
 
     digests: tuple[str, ...]
     sizes: list[tuple[int, int]]
@@ -142,23 +148,25 @@ def soft_masks(probabilities: Tensor, sizes: Sequence[tuple[int, ...]], *, stret
 
     Without a pixel of lesion a mask is empty, not faint, unless maps are stretched.
     """
-    drawn = [_soft(probability, size) for probability, size in zip(probabilities, sizes, strict=True)]
+    drawn: list[Grey] = []
+    for size, alike in groupby(zip(sizes, probabilities, strict=True), key=lambda pair: pair[0]):
+        drawn += _soft(torch.stack([probability for _, probability in alike]), size)
     return [soft if stretch or soft.max() >= 128 else np.zeros_like(soft) for soft in drawn]
 
 
-def scores_of(soft: Grey, probability: Tensor) -> dict[str, float]:
-    """What gates look at (`facts.LabelVersion`), of a soft mask (H, W) and the map (1, S, S) that it was made of."""
-    return {
-        "area": float((soft >= 128).mean()),
-        "peak": float(probability.max()),
-        "uncertainty": float(uncertainty(probability[None])),
-    }
+def scores_of(softs: Sequence[Grey], probabilities: Tensor) -> list[dict[str, float]]:
+    """What gates look at (`facts.LabelVersion`), of soft masks (H, W) and the maps (B, 1, S, S) that they were made of."""
+    peaks, doubts = probabilities.amax((1, 2, 3)).tolist(), uncertainty(probabilities).tolist()
+    return [
+        {"area": float((soft >= 128).mean()), "peak": peak, "uncertainty": doubt}
+        for soft, peak, doubt in zip(softs, peaks, doubts, strict=True)
+    ]
 
 
-def _soft(probability: Tensor, size: tuple[int, ...]) -> Grey:
-    """A probability map (1, S, S) at the slice's own (H, W), as 0..255."""
-    resized = resize_to(probability[None], (size[0], size[1]))[0, 0]
-    return np.asarray(torch.round(resized * 255).to(torch.uint8).cpu().numpy(), np.uint8)
+def _soft(probabilities: Tensor, size: tuple[int, ...]) -> Iterator[Grey]:
+    """Probability maps (B, 1, S, S) at the slices' own (H, W), as 0..255. One by one a GPU would wait for each."""
+    resized = resize_to(probabilities, (size[0], size[1]))[:, 0]
+    yield from np.asarray(torch.round(resized * 255).to(torch.uint8).cpu().numpy(), np.uint8)
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:
@@ -167,16 +175,16 @@ def _batches(items: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:
         yield batch
 
 
-def ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """`map(function, items)` with `function` one item ahead of the consumer, in a thread. The first begins at once."""
-    thread, remaining = ThreadPoolExecutor(1), iter(items)
-    first = [thread.submit(function, item) for item in islice(remaining, 1)]
+def ahead(function: Callable[[T], U], items: Iterable[T], threads: int) -> Iterator[U]:
+    """`map(function, items)`, but each of `threads` is an item ahead of the consumer. The first ones begin at once."""
+    helpers, remaining = ThreadPoolExecutor(threads), iter(items)
+    first = [helpers.submit(function, item) for item in islice(remaining, threads)]
 
     def results() -> Iterator[U]:
-        with thread:
+        with helpers:
             pending = deque(first)
             for item in remaining:
-                pending.append(thread.submit(function, item))
+                pending.append(helpers.submit(function, item))
                 yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import psutil
@@ -20,8 +21,13 @@ from maskloom.platform.objects.store import ObjectStore
 
 def prepare(settings: WorkerSettings) -> torch.device:
     """The device of this actor. Call it in each thread that computes: OpenMP counts threads per caller."""
-    torch.set_num_threads(settings.threads or psutil.cpu_count(logical=False) or 1)
+    torch.set_num_threads(settings.threads or _cores())
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@cache
+def _cores() -> int:
+    return psutil.cpu_count(logical=False) or 1  # reads what Linux tells of every core
 
 
 class HeldNetwork:
