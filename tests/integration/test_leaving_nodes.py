@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 
 from support import leaving_nodes
@@ -20,13 +21,14 @@ from support.servers import free_ports
 pytestmark = pytest.mark.timeout(600)
 
 HEAD, OTHERS = "127.0.0.2", ("127.0.0.3", "127.0.0.4")
-NOTICE = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "300"}
+PATIENCE = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "300", "RAY_health_check_period_ms": "500"}
+"""A node has long to go, and one that says nothing soon counts as dead."""
 
 
 class Scene:
     """A cluster of three nodes with a core each, and a crew of two that works there."""
 
-    def __init__(self, folder: Path, ended: ExitStack) -> None:
+    def __init__(self, folder: Path, driver_on: str, ended: ExitStack) -> None:
         token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
         (port,) = free_ports(1)
         address = f"{HEAD}:{port}"
@@ -37,12 +39,13 @@ class Scene:
                 if host == HEAD
                 else [f"--address={address}"]
             )
-            self.nodes[host] = RayNode(host, [*place, "--num-cpus=1"], token | NOTICE)
+            self.nodes[host] = RayNode(host, [*place, "--num-cpus=1"], token | PATIENCE)
             ended.callback(self.nodes[host].stop)
         self._folder = folder
         self.driver = subprocess.Popen(
-            [sys.executable, leaving_nodes.__file__, address, str(folder)],
+            [sys.executable, leaving_nodes.__file__, address, driver_on, str(folder)],
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             env=os.environ
             | token
@@ -59,6 +62,13 @@ class Scene:
             return []
         return [words for words in map(str.split, lines) if words[1] == word]
 
+    def counts_as_dead(self, host: str) -> bool:
+        """Whether the cluster's head has given the node on `host` up."""
+        (log,) = self.nodes[HEAD].folder.glob("session_2*/logs/gcs_server.out")
+        return any(
+            f"address: {host} " in line and "marked dead" in line for line in log.read_text().splitlines()
+        )
+
     def wait_for(self, something: Callable[[], bool]) -> None:
         """Wait for it, as long as the test may last."""
         while not something():
@@ -73,9 +83,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def scene(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """Its parameter is the host by which the driver reaches the cluster."""
     with ExitStack() as ended:
-        yield Scene(tmp_path, ended)
+        yield Scene(tmp_path, getattr(request, "param", HEAD), ended)
 
 
 def test_a_crew_leaves_a_node_that_is_told_to_go(scene: Scene) -> None:
@@ -103,3 +114,19 @@ def test_a_crew_leaves_a_node_that_is_told_to_go(scene: Scene) -> None:
     assert all(slices in done for host, _, slices in began if host == left), "what was begun is done"
     assert len(done) == len(labelled), "nothing is done twice"
     assert scene.end("labelled") == str(leaving_nodes.SLICES)
+
+
+@pytest.mark.parametrize("scene", [OTHERS[0]], indirect=True)
+def test_a_driver_on_a_machine_that_slept_ends_instead_of_waiting_for_ever(scene: Scene) -> None:
+    scene.wait_for(lambda: len(scene.notes("rank")) == 2)
+    asleep = [psutil.Process(scene.driver.pid), *scene.nodes[OTHERS[0]].named("raylet")]
+    for process in asleep:
+        process.suspend()
+    scene.wait_for(lambda: scene.counts_as_dead(OTHERS[0]))
+    for process in asleep:
+        process.resume()
+    assert scene.driver.wait() != 0
+    assert scene.driver.stderr
+    last = scene.driver.stderr.read().strip().splitlines()[-1]
+    assert "ClusterUnavailable" in last
+    assert "has ended" in last

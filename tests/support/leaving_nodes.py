@@ -1,7 +1,8 @@
 """A crew whose nodes leave: its trainers and labellers do nothing but note where they work.
 
-`python leaving_nodes.py ADDRESS FOLDER` trains and labels on the cluster at ADDRESS until FOLDER has a file `trained`, or
-`labelled`, and prints what came of it. FOLDER/notes has a line for whatever begins and ends.
+`python leaving_nodes.py ADDRESS HOST FOLDER` trains and labels on the cluster at ADDRESS, which it reaches by its node on HOST,
+until FOLDER has a file `trained`, or `labelled`, and prints what came of it. FOLDER/notes has a line for whatever begins and
+ends.
 """
 
 from __future__ import annotations
@@ -25,15 +26,11 @@ SLICES = 4_000
 
 class _Noting:
     def __init__(self, settings: WorkerSettings) -> None:
-        import ray
-
         self._folder = Path(settings.objects_url)
-        self._host = ray.util.get_node_ip_address()
         self.rank = settings.rank
 
     def note(self, *words: object) -> None:
-        with (self._folder / "notes").open("a") as notes:
-            notes.write(" ".join(map(str, (self._host, *words))) + "\n")
+        _note(self._folder, *words)
 
     def works_on(self, kind: str) -> bool:
         goes_on = not (self._folder / kind).exists()
@@ -82,11 +79,29 @@ class Labeller(_Noting):
         return list(job.slices)
 
 
-def main(address: str, folder: Path) -> None:
+def _note(folder: Path, *words: object) -> None:
+    import ray
+
+    with (folder / "notes").open("a") as notes:
+        notes.write(" ".join(map(str, (ray.util.get_node_ip_address(), *words))) + "\n")
+
+
+class _ByNode(Cluster):
+    """A cluster that is reached by a certain node, where Ray takes the head's if it is on the same machine."""
+
+    def __init__(self, address: str, host: str) -> None:
+        super().__init__(address)
+        self._host = host
+
+    def _where(self) -> dict[str, Any]:
+        return super()._where() | {"_node_ip_address": self._host}
+
+
+def main(address: str, host: str, folder: Path) -> None:
     crew.TRAINER, crew.LABELLER = (f"support.leaving_nodes:{actor.__name__}" for actor in (Trainer, Labeller))
     recipe = with_settings(named("semi-inf-net-quick"), ["prediction.batch_size=1"])
     settings = Settings(home=folder, ray_address=address, ray_placement="spread")
-    cluster = Cluster(address)
+    cluster = _ByNode(address, host)
     platform: Any = SimpleNamespace(
         settings=settings, cluster=cluster, objects=SimpleNamespace(url=str(folder))
     )
@@ -108,4 +123,4 @@ def main(address: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
