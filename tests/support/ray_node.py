@@ -75,6 +75,9 @@ class RayNode:
         self._server = ChildServer(
             self._command, folder=self.folder, stop="KILL", environment=self._environment
         )
+        # What has not begun looks like what has ended, and would be started twice.
+        while not self.processes():
+            time.sleep(0.01)
 
     def answers(self) -> bool:
         """Whether its raylet says that all is well."""
