@@ -6,6 +6,7 @@ and leaves no state to share.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import uuid
 from collections.abc import Iterator
@@ -83,7 +84,14 @@ def maskloom_home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[Stage]:
-    """A small real run, prepared to be copied and broken, and what it leaves when nothing breaks."""
-    with staged() as prepared:
-        yield prepared
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """A small real run, prepared to be copied and broken, and what it leaves when nothing breaks. One for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    everyones = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    kept = everyones / "stage"
+    with (everyones / "stage.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            with staged() as prepared:
+                prepared.keep(kept)
+    return Stage.kept(kept)

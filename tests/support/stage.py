@@ -141,6 +141,20 @@ class Stage:
     seconds: float
     """How long the undisturbed run took."""
 
+    def keep(self, folder: Path) -> None:
+        """Put a copy into `folder`, which is new, for other processes."""
+        unfinished = folder.with_name(f"{folder.name}.unfinished")
+        unfinished.mkdir()
+        _copy(self.template, unfinished / "home")
+        (unfinished / "stage.json").write_text(json.dumps([self.run, self.undisturbed, self.seconds]))
+        unfinished.rename(folder)
+
+    @classmethod
+    def kept(cls, folder: Path) -> Stage:
+        """What `keep` has put there."""
+        run, undisturbed, seconds = json.loads((folder / "stage.json").read_text())
+        return cls(template=folder / "home", run=run, undisturbed=undisturbed, seconds=seconds)
+
     @contextmanager
     def copy(self) -> Iterator[Path]:
         """A home of its own for one trial."""
@@ -189,10 +203,14 @@ def differences(platform: Platform, undisturbed: dict[str, list[str]]) -> list[s
 
 def copied(home: Path) -> Path:
     """A copy of a home that no process uses, with owners and modes."""
-    assert not postgres_processes(home)
     copy = short_folder()
-    subprocess.run(["cp", "-a", f"{home}/.", copy], check=True)
+    _copy(home, copy)
     return copy
+
+
+def _copy(home: Path, folder: Path) -> None:
+    assert not postgres_processes(home)
+    subprocess.run(["cp", "-a", f"{home}/.", folder], check=True)
 
 
 def until_gone(processes: list[psutil.Process]) -> float:
