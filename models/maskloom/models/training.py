@@ -1,8 +1,8 @@
 """One stage of training, a step at a time, that can be stopped and taken up again at any step.
 
-A trainer (pipelines) makes a `Training` for each stage over the slices it keeps in `TrainingData`, calls `step` until
-`step_index` is `total_steps`, saves `state` now and then, and keeps `weights` at the end. All randomness derives from
-(seed, step): a stage that was restored ends, on a CPU with a fixed number of threads, in the same weights bit for bit.
+A trainer (pipelines) makes a `Training` for each stage over its `Slices`, calls `step` until `step_index` is `total_steps`,
+saves `state` now and then, and keeps `weights` at the end. All randomness derives from (seed, step): a stage that was restored
+ends, on a CPU with a fixed number of threads, in the same weights bit for bit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from maskloom.models.parameters import TrainingParameters
 from maskloom.models.precision import is_bf16
 from maskloom.models.randomness import generator
 from maskloom.models.replay import Replayed
-from maskloom.models.training_data import TrainingData
+from maskloom.models.training_data import Slices
 
 _OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
@@ -57,7 +57,7 @@ class Training:
         self,
         network: InfNet,
         parameters: TrainingParameters,
-        data: TrainingData,
+        data: Slices,
         seed: int,
         *,
         rank: int = 0,
@@ -71,6 +71,7 @@ class Training:
                 f"A batch of {parameters.batch_size} does not divide among {world} workers: change one of the two."
             )
         self._samples = data.samples()
+        self._orders: dict[int, Tensor] = {}
         self.total_steps = schedule.total_steps(parameters, len(self._samples))
         if self.total_steps and not len(self._samples):
             raise ModelError("There is nothing to train on: the training data are empty.")
@@ -145,21 +146,31 @@ class Training:
         draws = augment.draw(
             self._parameters.augment, self._parameters.batch_size, self._seed, self.step_index
         )
-        images, masks = self._data.take(self._samples[self._order()[self._own]])
+        images, masks = self._data.take(self._indices(self.step_index))
+        if self.step_index + 1 < self.total_steps:
+            self._data.prepare(self._indices(self.step_index + 1))
         grey = to_grey(images, self._network.intensity)
         own = draws.part(self._own.start, self._own.stop)
         return augment.apply(grey, masks.float() / 255, own, self._parameters.augment)
 
-    def _order(self) -> Tensor:
-        """The samples of the global batch, from an endless stream of shuffled epochs."""
+    def _indices(self, step: int) -> Tensor:
+        """The slices of this worker's share of a step's batch, from an endless stream of shuffled epochs."""
         batch, samples = self._parameters.batch_size, len(self._samples)
-        first = self.step_index * batch
-        epochs = range(first // samples, (first + batch - 1) // samples + 1)
-        stream = [
-            torch.randperm(samples, generator=generator(self._seed, "epoch", epoch)) for epoch in epochs
+        first = step * batch
+        parts = [
+            self._shuffled(epoch)[max(first - epoch * samples, 0) : first + batch - epoch * samples]
+            for epoch in range(first // samples, (first + batch - 1) // samples + 1)
         ]
-        start = first - epochs.start * samples
-        return torch.cat(stream)[start : start + batch]
+        return self._samples[torch.cat(parts)[self._own]]
+
+    def _shuffled(self, epoch: int) -> Tensor:
+        """The order of the samples in an epoch. The newest two are kept: of a million samples each takes as long as a step."""
+        if epoch not in self._orders:
+            order = torch.randperm(len(self._samples), generator=generator(self._seed, "epoch", epoch))
+            self._orders = {old: kept for old, kept in self._orders.items() if old >= epoch - 1} | {
+                epoch: order
+            }
+        return self._orders[epoch]
 
     def _step_sizes(self) -> list[int]:
         if self._parameters.scale_choice == "each":

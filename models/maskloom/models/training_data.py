@@ -1,6 +1,8 @@
-"""The slices that a trainer keeps on its device, as uint8, from round to round."""
+"""The slices that a network is trained on, as uint8, and those of them that are kept on its device from round to round."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -8,8 +10,26 @@ from torch import Tensor
 from maskloom.models.errors import ModelError
 
 
+class Slices(Protocol):
+    """What `training.Training` asks of what it trains on."""
+
+    size: int
+    """Edge of the square slices in pixels."""
+
+    def samples(self) -> Tensor:
+        """int64 (sum of repeats,): the index of the slice behind each sample of an epoch, before shuffling."""
+
+    def prepare(self, indices: Tensor) -> None:
+        """`indices` (B,) are what will be taken next."""
+
+    def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """The images and masks at `indices` (B,), uint8 (B, 1, S, S) on the device, in any order and with repetitions."""
+
+
 class TrainingData:
-    """Images and soft masks of one size, grown by appending.
+    """Slices that are all on the device.
+
+    Images and soft masks of one size, grown by appending.
 
     `images` and `masks` are uint8 (N, 1, S, S) views of what has been appended, 0..255 for grey value and for probability;
     `repeats` is int64 (N,) on the CPU and says how often each stands in an epoch (0: left out). All three may be written
@@ -64,10 +84,13 @@ class TrainingData:
         self._count = end
 
     def samples(self) -> Tensor:
-        """int64 (sum of repeats,): the index of the slice behind each sample of an epoch, before shuffling."""
+        """As `Slices` has it."""
         return torch.repeat_interleave(torch.arange(self._count), self.repeats)
 
+    def prepare(self, _indices: Tensor) -> None:
+        """Nothing is left to do."""
+
     def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """The images and masks at `indices` (B,), uint8 (B, 1, S, S) on the device."""
+        """As `Slices` has it."""
         indices = indices.to(self.device)
         return self._images[indices], self._masks[indices]

@@ -1,4 +1,4 @@
-"""The actor that trains: one rank of a gang. It keeps the slices it has seen on its device, from round to round.
+"""The actor that trains: one rank of a gang. It keeps slices that it has seen on its device, from round to round.
 
 All it holds is a cache of the object store. Rank 0 stores checkpoints, and now and then the state of a stage, from which a new
 gang goes on after any death.
@@ -12,7 +12,6 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 
 import psutil
 import torch
@@ -20,13 +19,11 @@ import torch.distributed as dist
 
 from maskloom.models.infnet import InfNet, build
 from maskloom.models.training import StepReport, Training
-from maskloom.models.training_data import TrainingData
 from maskloom.pipelines.jobs import TrainJob, TrainResult, TrainStatus, WorkerSettings
-from maskloom.pipelines.workers.place import HeldNetwork, prepare, stacked
-from maskloom.platform.imaging.formats import decode_grey8, resize
-from maskloom.platform.objects.store import ObjectStore, open_store
+from maskloom.pipelines.workers.place import HeldNetwork, prepare
+from maskloom.pipelines.workers.training_slices import TrainingSlices, room_for
+from maskloom.platform.objects.store import open_store
 
-LOAD_BATCH = 64
 CURVE_POINTS = 100
 
 
@@ -37,7 +34,7 @@ class Trainer:
         self._settings = settings
         self._objects = open_store(settings.objects_url)
         self._device = prepare(settings)
-        self._data: dict[int, _CachedSlices] = {}
+        self._slices: dict[int, TrainingSlices] = {}
         self._held: HeldNetwork | None = None
         self._status: tuple[str, TrainStatus] | None = None
         self._stop = threading.Event()
@@ -100,14 +97,16 @@ class Trainer:
 
     def _training(self, job: TrainJob, device: torch.device) -> Training:
         size = job.training.size
-        cached = self._data.setdefault(size, _CachedSlices(size, device))
+        if size not in self._slices:
+            self._slices[size] = TrainingSlices(size, device, self._objects, room_for(size, device))
         with ThreadPoolExecutor(1) as beside:
-            data = beside.submit(cached.select, job.pairs, job.repeats, self._objects)
+            selected = beside.submit(self._slices[size].select, job.pairs, job.repeats)
             network = self._network(job)
+            selected.result()
         return Training(
             network,
             job.training,
-            data.result(),
+            self._slices[size],
             job.seed,
             rank=self._settings.rank,
             world=self._settings.world,
@@ -178,43 +177,6 @@ class Trainer:
             images_per_s=images / compute_s if compute_s else 0.0,
             compute_s=compute_s,
         )
-
-
-class _CachedSlices:
-    """Slices of one training size on the device, by (slice, mask) digest."""
-
-    def __init__(self, size: int, device: torch.device) -> None:
-        self._size, self._device = size, device
-        self._clear()
-
-    def _clear(self) -> None:
-        self._rows: dict[tuple[str, str], int] = {}
-        self._data = TrainingData(self._size, self._device)
-
-    def select(
-        self, pairs: tuple[tuple[str, str], ...], repeats: tuple[int, ...], objects: ObjectStore
-    ) -> TrainingData:
-        """The data with exactly `pairs` in its epochs. Reads from the object store only what is new."""
-        if not self._in_order(pairs):
-            self._clear()
-        new = [pair for pair in pairs if pair not in self._rows]
-        for start in range(0, len(new), LOAD_BATCH):
-            self._append(new[start : start + LOAD_BATCH], objects)
-        self._data.repeats.zero_()
-        self._data.repeats[[self._rows[pair] for pair in pairs]] = torch.tensor(repeats)
-        return self._data
-
-    def _in_order(self, pairs: tuple[tuple[str, str], ...]) -> bool:
-        # The order of rows is part of what a training computes, so it must be the pairs' own, whatever came before.
-        rows = [self._rows.get(pair, len(self._rows)) for pair in pairs]
-        return all(earlier <= later for earlier, later in pairwise(rows))
-
-    def _append(self, pairs: list[tuple[str, str]], objects: ObjectStore) -> None:
-        blobs = objects.get_many([slice_ for slice_, _ in pairs] + [mask for _, mask in pairs])
-        pixels = [resize(decode_grey8(blob), self._size, self._size) for blob in blobs]
-        self._data.append(stacked(pixels[: len(pairs)]), stacked(pixels[len(pairs) :]))
-        for pair in pairs:
-            self._rows[pair] = len(self._rows)
 
 
 def _loopback() -> str:
