@@ -19,7 +19,7 @@ from maskloom.models.infnet import InfNet, placed
 from maskloom.models.intensity import standardise
 from maskloom.models.parameters import Precision, PredictionParameters
 from maskloom.models.precision import is_bf16
-from maskloom.models.replay import Replayed
+from maskloom.models.replay import Recordings
 
 
 class Engine(Protocol):
@@ -45,14 +45,14 @@ class TorchEngine:
     """torch in channels_last, with autocast where the precision is bf16; recorded and replayed on a GPU."""
 
     def __init__(self, network: InfNet, precision: Precision, device: torch.device) -> None:
-        model = GreyToProbability(placed(network, device).eval())
-        self._model = Replayed(model) if device.type == "cuda" else model
+        self._model = GreyToProbability(placed(network, device).eval())
+        self._recordings = Recordings() if device.type == "cuda" else None
         self._half = is_bf16(precision)
         self._device = device
 
     def __call__(self, grey: Tensor) -> Tensor:
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
-            return self._model(grey)
+            return self._recordings.run(self._model, grey) if self._recordings else self._model(grey)
 
 
 class OpenVinoEngine:

@@ -7,7 +7,6 @@ ends, on a CPU with a fixed number of threads, in the same weights bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +26,7 @@ from maskloom.models.losses import deep_supervision
 from maskloom.models.parameters import TrainingParameters
 from maskloom.models.precision import is_bf16
 from maskloom.models.randomness import generator
-from maskloom.models.replay import Replayed
+from maskloom.models.replay import Recordings
 from maskloom.models.training_data import Slices
 
 _OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -97,7 +96,7 @@ class Training:
             fused=True,
             capturable=self._on_gpu,
         )
-        self._learn = self._learner()
+        self._recordings = self._new_recordings()
         self._average = WeightAverage(self._network, parameters.average) if parameters.average else None
 
     def step(self) -> StepReport:
@@ -131,7 +130,7 @@ class Training:
         # What holds for this device may not be what held for that on which the state was saved.
         own = {"param_groups": self._optimiser.state_dict()["param_groups"]}
         self._optimiser.load_state_dict(state["optimiser"] | own)
-        self._learn = self._learner()  # recordings know the optimiser's former tensors
+        self._recordings = self._new_recordings()  # the old ones know the optimiser's former tensors
         if self._average:
             self._average.restore(state["average"])
         self.step_index = state["step_index"]
@@ -185,13 +184,17 @@ class Training:
             else:
                 group["lr"] = rate
 
-    def _learner(self) -> Callable[[Tensor, Tensor], Tensor]:
+    def _new_recordings(self) -> Recordings | None:
         # DDP's exchange of gradients is not recorded.
-        return Replayed(self._optimise) if self._on_gpu and self._world == 1 else self._optimise
+        return Recordings() if self._on_gpu and self._world == 1 else None
 
     def _at_size(self, grey: Tensor, mask: Tensor, size: int) -> Tensor:
         """One optimiser step at one scale; this worker's (loss, Dice)."""
-        outcome = self._learn(resize(grey, (size, size)), resize(mask, (size, size)))
+        grey, mask = resize(grey, (size, size)), resize(mask, (size, size))
+        if self._recordings:
+            outcome = self._recordings.run(self._optimise, grey, mask)
+        else:
+            outcome = self._optimise(grey, mask)
         if self._average:
             self._average.update()
         return outcome

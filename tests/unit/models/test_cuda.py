@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_what_is_recorded_learns_as_what_is_not(
 ) -> None:
     wanted = replace(WANTED, precision=precision, schedule="cosine")
     recorded = training(wanted, "cuda")
-    monkeypatch.setattr("maskloom.models.training.Replayed", lambda work: work)
+    monkeypatch.setattr(Training, "_new_recordings", lambda _: None)
     launched = training(wanted, "cuda")
     for step in range(12):
         # Some kernels add in no fixed order, and Adam's first steps let small differences grow.
@@ -102,7 +103,8 @@ def test_recordings_follow_the_learning_rate() -> None:
         run.step()
     before = {name: value.clone() for name, value in run.weights().items()}
     run._set_rate(0.0)
-    run._learn(*(tensor.to("cuda").float() / 255 for tensor in (images[:4] for images in blobs(6, 64))))
+    assert run._recordings
+    run._recordings.run(run._optimise, *(tensor[:4].to("cuda").float() / 255 for tensor in blobs(6, 64)))
     after = run.weights()
     trained = [name for name, _ in infnet.build(LITE0).named_parameters()]
     assert all(torch.equal(before[name], after[name]) for name in trained)
@@ -146,6 +148,31 @@ def test_a_predictor_takes_other_weights() -> None:
     expected = Predictor(infnet.build(LITE0, seed=9), wanted).probabilities(images)
     assert (second - expected).abs().max() < 0.01
     assert (first - second).abs().max() > 0.1
+
+
+def test_threads_take_turns_with_one_predictor() -> None:
+    weights, images = trained_weights(), blobs(4, 64)[0]
+    wanted = PredictionParameters(size=64, batch_size=4)
+    predictor, expected = (Predictor(infnet.load(LITE0, weights), wanted, place) for place in ("cuda", "cpu"))
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        for thread in (first, second, second, first, first):
+            found = thread.submit(lambda: predictor.probabilities(images).cpu()).result()
+            assert (found - expected.probabilities(images)).abs().max() < 0.01
+
+
+def test_two_record_at_once() -> None:
+    images = blobs(4, 64)[0]
+    wanted = PredictionParameters(size=64, batch_size=4)
+
+    def predicted(seed: int) -> torch.Tensor:
+        predictor = Predictor(infnet.build(LITE0, seed=seed), wanted, "cuda")
+        return [predictor.probabilities(images).cpu() for _ in range(4)][-1]
+
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(predicted, range(8)))
+    for seed, found in enumerate(together):
+        alone = Predictor(infnet.build(LITE0, seed=seed), wanted).probabilities(images)
+        assert (found - alone).abs().max() < 0.01
 
 
 @pytest.mark.usefixtures("one_worker_group")

@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+import weakref
 from collections import Counter
 from itertools import chain, pairwise
 from pathlib import Path
@@ -266,3 +267,11 @@ def test_schedules() -> None:
     assert cosine[-1] == pytest.approx(1e-6)
     assert cosine[104] == pytest.approx((1e-4 + 1e-6) / 2, rel=0.01)
     assert all(later < earlier for earlier, later in pairwise(cosine[9:]))
+
+
+def test_a_stage_that_is_done_leaves_no_memory_behind() -> None:
+    run = training(parameters())
+    run.step()
+    left = weakref.ref(run)
+    del run
+    assert left() is None, "without waiting for the collector, which knows nothing of a GPU's memory"

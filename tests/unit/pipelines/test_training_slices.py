@@ -112,11 +112,14 @@ def test_a_slice_that_cannot_be_read_is_named_and_asked_for_again(
     data = slices(store, 1, pairs, (1,) * 7)
     file = store.get(pairs[4][1])
     store.delete(pairs[4][1])
-    data.prepare(torch.tensor([4]))
+    batch = torch.tensor([4, 0])
+    data.prepare(batch)
     with pytest.raises(ObjectMissing):
-        data.take(torch.tensor([4, 0]))
+        data.take(batch)
+    data.prepare(batch)
+    assert data._coming[4].exception(), "it is still missing"
     store.put(file)
-    assert data.take(torch.tensor([4, 0]))[1].amax() == 255
+    assert data.take(batch)[1].amax() == 255
 
 
 def test_room_is_a_quarter_of_what_is_free_at_most(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -127,8 +130,9 @@ def test_room_is_a_quarter_of_what_is_free_at_most(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(training_slices, "_CONTAINER", tmp_path)
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 64 * 2**30}))
     a_quarter = (limit - used + cached) // 4
-    room = room_for(352, CPU)
+    room = room_for(352, CPU, 1)
     assert room * 2 * 352 * 352 <= a_quarter < 2 * room * 2 * 352 * 352
     (tmp_path / "memory.max").write_text("max\n")
-    assert room_for(352, CPU) == 8 * room
-    assert room_for(4096, CPU) >= 64
+    assert room_for(352, CPU, 1) == 8 * room
+    assert room_for(352, CPU, 4) == 2 * room, "a quarter of it for each of four trainers"
+    assert room_for(4096, CPU, 64) == 64

@@ -98,9 +98,13 @@ class Trainer:
     def _training(self, job: TrainJob, device: torch.device) -> Training:
         size = job.training.size
         if size not in self._slices:
-            self._slices[size] = TrainingSlices(size, device, self._objects, room_for(size, device))
-        with ThreadPoolExecutor(1) as beside:
-            selected = beside.submit(self._slices[size].select, job.pairs, job.repeats)
+            beside = (
+                self._settings.world if self._settings.threads else 1
+            )  # in a cluster, pods have their own
+            room = room_for(size, device, beside)
+            self._slices[size] = TrainingSlices(size, device, self._objects, room)
+        with ThreadPoolExecutor(1) as helper:
+            selected = helper.submit(self._slices[size].select, job.pairs, job.repeats)
             network = self._network(job)
             selected.result()
         return Training(

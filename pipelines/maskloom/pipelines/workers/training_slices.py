@@ -21,7 +21,7 @@ Pair = tuple[str, str]
 LOAD_BATCH = 64
 _READERS = 4
 _SHARE = 0.25
-"""Of the memory that is free: two trainers may share a machine, and networks want the most of it."""
+"""Of the memory that is free: networks want the most of it."""
 _CONTAINER = Path("/sys/fs/cgroup")
 
 
@@ -46,6 +46,7 @@ class TrainingSlices:
 
     def select(self, pairs: tuple[Pair, ...], repeats: tuple[int, ...]) -> None:
         """Have exactly `pairs` in an epoch, each so often. Of what may stay, only what is new is read."""
+        self._coming = {}  # of a stage that was stopped
         if not self._in_order(pairs):
             self._clear()
         new = [pair for pair in pairs if pair not in self._rows]
@@ -71,14 +72,18 @@ class TrainingSlices:
         if not away.any():
             return self._kept.take(indices)
         self.prepare(indices)
-        coming, self._coming = self._coming, {}  # what fails now is asked for again the next time
-        read = [coming[index].result() for index in indices[away].tolist()]
+        coming, self._coming = self._coming, {}
+        read = [self._arrived(index, coming[index]) for index in indices[away].tolist()]
         images = torch.empty(len(indices), 1, self.size, self.size, dtype=torch.uint8, device=self._device)
         masks = torch.empty_like(images)
         images[~away], masks[~away] = self._kept.take(indices[~away])
         images[away] = torch.cat([image for image, _ in read]).to(self._device)
         masks[away] = torch.cat([mask for _, mask in read]).to(self._device)
         return images, masks
+
+    def _arrived(self, index: int, coming: Future[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        # What went wrong did so a step ago: the object store may be back.
+        return coming.result() if coming.exception() is None else self._read([self._pairs[index]])
 
     def _in_order(self, pairs: tuple[Pair, ...]) -> bool:
         # The order of rows is part of what a training computes, so it must be the pairs' own, whatever came before.
@@ -92,9 +97,12 @@ class TrainingSlices:
         return stacked(pixels[: len(pairs)]), stacked(pixels[len(pairs) :])
 
 
-def room_for(size: int, device: torch.device) -> int:
-    """How many slices of that size may stay on the device: 64, 128, 256 and so on, as their memory doubles when it is full."""
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _free_memory()
+def room_for(size: int, device: torch.device, trainers: int) -> int:
+    """How many slices of that size may stay on the device: 64, 128, 256 and so on, as their memory doubles when it is full.
+
+    `trainers`: how many share the memory of this machine.
+    """
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _free_memory() / trainers
     room = LOAD_BATCH
     while 2 * room * 2 * size * size <= free * _SHARE:
         room *= 2
