@@ -44,6 +44,7 @@ def test_signing_in_leads_nowhere_else(page: Page, service: Service, elsewhere: 
 def test_a_lead_stops_a_run_and_goes_on_with_it(page: Page, service: Service) -> None:
     sign_in(page, service.url, "lea")
     page.get_by_role("link", name=service.run.id).click()
+    page.wait_for_url(f"{service.url}/runs/{service.run.id}")  # with the script that its buttons need
     state = page.locator(".state")
     page.get_by_role("button", name="Resume").click()
     expect(state).to_have_text("queued")
