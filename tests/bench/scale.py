@@ -109,11 +109,9 @@ def _gpus(rows: list[dict[str, Any]]) -> list[str]:
     return [
         "## With the real network, on a GPU",
         "",
-        (
-            f"Res2Net-50 at 352 pixels in bf16 labels {rows[0]['slices']:,} slices of 512 pixels in one round, on "
-            f"{torch.cuda.get_device_name()}. Busy: the share"
-        ),
-        "of the time in which the first GPU worked, as NVIDIA's driver tells it (wanted: 0.9).",
+        f"Res2Net-50 at 352 pixels in bf16 labels {rows[0]['slices']:,} slices of 512 pixels in one round.",
+        f"{torch.cuda.get_device_name()}. Busy: the share of the time in which the first GPU worked, as NVIDIA's driver",
+        "tells it (wanted: 0.9).",
         "",
         "| labellers, a GPU each | batch | slices a second | GPU busy |",
         "| --- | --- | --- | --- |",

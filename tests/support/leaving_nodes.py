@@ -26,11 +26,15 @@ SLICES = 4_000
 
 class _Noting:
     def __init__(self, settings: WorkerSettings) -> None:
+        import ray
+
         self._folder = Path(settings.objects_url)
+        self._host = ray.util.get_node_ip_address()
         self.rank = settings.rank
 
     def note(self, *words: object) -> None:
-        _note(self._folder, *words)
+        with (self._folder / "notes").open("a") as notes:
+            notes.write(" ".join(map(str, (self._host, *words))) + "\n")
 
     def works_on(self, kind: str) -> bool:
         goes_on = not (self._folder / kind).exists()
@@ -77,13 +81,6 @@ class Labeller(_Noting):
         if self.works_on("labelled"):
             self.note("labelled", job.slices[0])
         return list(job.slices)
-
-
-def _note(folder: Path, *words: object) -> None:
-    import ray
-
-    with (folder / "notes").open("a") as notes:
-        notes.write(" ".join(map(str, (ray.util.get_node_ip_address(), *words))) + "\n")
 
 
 class _ByNode(Cluster):

@@ -1,7 +1,6 @@
 """Work of a GPU that is recorded once and then replayed as a whole, as a CUDA graph.
 
-The kernels of one small batch end sooner than Python can launch the next ones: launched one by one, they left an H200 idle for
-half of a training step and longer.
+The kernels of one small batch end sooner than Python can launch the next ones: launched one by one, they leave a GPU idle.
 """
 
 from __future__ import annotations

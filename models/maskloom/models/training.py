@@ -163,12 +163,11 @@ class Training:
         return self._samples[torch.cat(parts)[self._own]]
 
     def _shuffled(self, epoch: int) -> Tensor:
-        """The order of the samples in an epoch. The newest two are kept: of a million samples each takes as long as a step."""
+        """The order of the samples in an epoch. The newest two are kept: of a million samples each takes a while."""
         if epoch not in self._orders:
-            order = torch.randperm(len(self._samples), generator=generator(self._seed, "epoch", epoch))
-            self._orders = {old: kept for old, kept in self._orders.items() if old >= epoch - 1} | {
-                epoch: order
-            }
+            self._orders = {old: order for old, order in self._orders.items() if old >= epoch - 1}
+            random = generator(self._seed, "epoch", epoch)
+            self._orders[epoch] = torch.randperm(len(self._samples), generator=random)
         return self._orders[epoch]
 
     def _step_sizes(self) -> list[int]:

@@ -98,10 +98,9 @@ class Trainer:
     def _training(self, job: TrainJob, device: torch.device) -> Training:
         size = job.training.size
         if size not in self._slices:
-            beside = (
-                self._settings.world if self._settings.threads else 1
-            )  # in a cluster, pods have their own
-            room = room_for(size, device, beside)
+            # Ranks share the memory of this machine where they share its cores; in a cluster each has a pod.
+            sharing = self._settings.world if self._settings.threads else 1
+            room = room_for(size, device, sharing)
             self._slices[size] = TrainingSlices(size, device, self._objects, room)
         with ThreadPoolExecutor(1) as helper:
             selected = helper.submit(self._slices[size].select, job.pairs, job.repeats)

@@ -18,7 +18,7 @@ from maskloom.platform.objects.store import ObjectStore
 Pair = tuple[str, str]
 """The digests of a slice and of its mask."""
 
-LOAD_BATCH = 64
+_LOAD_BATCH = 64
 _READERS = 4
 _SHARE = 0.25
 """Of the memory that is free: networks want the most of it."""
@@ -55,7 +55,7 @@ class TrainingSlices:
             self._pairs.append(pair)
         while len(self._kept) < min(len(self._pairs), self._room):
             start = len(self._kept)
-            self._kept.append(*self._read(self._pairs[start : min(start + LOAD_BATCH, self._room)]))
+            self._kept.append(*self._read(self._pairs[start : min(start + _LOAD_BATCH, self._room)]))
         self._repeats = torch.zeros(len(self._pairs), dtype=torch.int64)
         self._repeats[[self._rows[pair] for pair in pairs]] = torch.tensor(repeats)
 
@@ -103,7 +103,7 @@ def room_for(size: int, device: torch.device, trainers: int) -> int:
     `trainers`: how many share the memory of this machine.
     """
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _free_memory() / trainers
-    room = LOAD_BATCH
+    room = _LOAD_BATCH
     while 2 * room * 2 * size * size <= free * _SHARE:
         room *= 2
     return room
