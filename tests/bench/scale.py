@@ -19,6 +19,8 @@ from bench.machine import processor
 OUT = Path(__file__).parents[2] / "docs/benchmarks/scale.md"
 _SECONDS = 0.1
 """What a slice takes in a stand-in for the network."""
+_IDLE_ACTORS = 16
+_FEWEST = 10_000
 _TIMES_FEWER = (100, 10, 1)
 _GPU_SLICES = 8000
 _GPU_BATCHES = (8, 64)
@@ -30,8 +32,13 @@ def main() -> None:
     arguments.add_argument("--actors", type=int, default=64, help="how many at most")
     arguments.add_argument("--out", type=Path, default=OUT)
     given = arguments.parse_args()
+    if given.slices < _FEWEST:
+        arguments.error(
+            f"--slices: at least {_FEWEST:,}, or the smallest pool ends before its rate can be told"
+        )
     numbers = [1 << power for power in range(given.actors.bit_length()) if 1 << power <= given.actors]
     actors = [as_actor("bench.scale_actors", number, _SECONDS) for number in numbers]
+    idle = as_actor("bench.scale_idle", _IDLE_ACTORS)
     gpus = torch.cuda.device_count()
     network = [] if gpus else [as_actor("bench.scale_network", workers) for workers in (1, 2)]
     on_gpus = [
@@ -41,13 +48,14 @@ def main() -> None:
         if gpus
     ]
     costs = [as_actor("bench.scale_costs", given.slices // times) for times in _TIMES_FEWER]
-    text = page(actors, network, on_gpus, costs)
+    text = page(actors, idle, network, on_gpus, costs)
     given.out.write_text(text)
     print(text)
 
 
 def page(
     actors: list[dict[str, Any]],
+    idle: float,
     network: list[float],
     on_gpus: list[dict[str, Any]],
     costs: list[dict[str, Any]],
@@ -61,7 +69,7 @@ def page(
         "All actors, the driver, PostgreSQL and the object store share these cores.",
         f"The largest pool has {costs[-1]['count']:,} slices; a million are wanted.",
         "",
-        *_actors(actors),
+        *_actors(actors, idle),
         *(_gpus(on_gpus) if on_gpus else _network(network)),
         *_costs(costs),
         *_memory(costs),
@@ -70,25 +78,38 @@ def page(
     return "\n".join(lines) + "\n"
 
 
-def _actors(rows: list[dict[str, Any]]) -> list[str]:
+def _actors(rows: list[dict[str, Any]], idle: float) -> list[str]:
+    who = list(rows[0]["busy"])
     return [
         "## Actors",
         "",
         f"Labellers whose network takes {rows[0]['seconds'] * 1000:.0f} ms for each slice, by sleeping.",
-        "They read slices of 32 pixels and store a mask for each; the driver commits them. Efficiency: slices a second",
-        "against those that so many actors would do if all else cost nothing, from when all have started (the first begin",
-        "to work before the last are there) until somebody has nothing left to do. Tasks that had begun before then count",
-        "when they end, which puts few actors a little above 1.",
+        "They read slices of 32 pixels and store a mask for each, 8 at a time; the driver commits them. Efficiency: slices a",
+        "second against those that so many actors would do if all else cost nothing, from when all have started (the first",
+        "begin to work before the last are there) until somebody has nothing left to do. Tasks that had begun before then",
+        "count when they end, which puts few actors a little above 1.",
         "",
         "| actors | slices | slices a second | efficiency | from the first labels until all have started |",
         "| --- | --- | --- | --- | --- |",
         *(
             f"| {row['actors']} | {row['slices']:,} | {row['rate']:.0f} | {row['efficiency']:.3f} "
-            f"| {max(0, row['started_s']):.0f} s |"
+            f"| {row['started_s']:.0f} s |"
             for row in rows
         ),
         "",
         "Wanted: 0.95 with 64.",
+        "",
+        f"How many of the {psutil.cpu_count()} cores were busy meanwhile, and with whom:",
+        "",
+        "| actors | " + " | ".join(who) + " |",
+        "| --- " * (len(who) + 1) + "|",
+        *(
+            f"| {row['actors']} | " + " | ".join(f"{row['busy'][one]:.2f}" for one in who) + " |"
+            for row in rows
+        ),
+        "",
+        f"An actor that waits takes {idle * 1000:.1f} ms of a core each second ({_IDLE_ACTORS} of them, measured for 20 s):",
+        f"Ray wakes it. For {rows[-1]['actors']} that is {idle * rows[-1]['actors']:.2f} cores.",
         "",
     ]
 

@@ -9,7 +9,7 @@ from typing import Any
 from bench import many_slices
 from bench.data import bench_platform
 from bench.gpu_busy import watched
-from bench.scale_actors import FromTheFirst
+from bench.labels_came import LabelsCame
 from maskloom.pipelines import drive
 from maskloom.pipelines.stopping import Stop, Stopped
 from maskloom.platform.imaging.phantom import phantom_volume
@@ -35,17 +35,16 @@ def measure(workers: int, count: int, batch: int) -> dict[str, Any]:
             observer.looks = looks
             with contextlib.suppress(Stopped):
                 drive.drive(platform, run, workers=workers, observer=observer, stop=stop)
-    (first, began), (last, ended) = observer.came[0], observer.came[-1]
     return {
         "workers": workers,
-        "slices": last,
+        "slices": observer.came[-1][0],
         "batch": batch,
-        "rate": (last - first) / (ended - began),
+        "rate": observer.rate(),
         "busy": statistics.mean(looks[observer.looked :]),
     }
 
 
-class _UntilAllAreLabelled(FromTheFirst):
+class _UntilAllAreLabelled(LabelsCame):
     """Stops the run there, and knows how many looks at the GPU there were before the first labels."""
 
     looks: list[float]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench.data import bench_platform
+from bench.labels_came import LabelsCame
 from bench.rounds import SETTINGS
-from bench.scale_actors import FromTheFirst
 from maskloom.pipelines import drive, recipes
 from maskloom.pipelines.stopping import Stop
 from maskloom.platform.facts import Split
@@ -28,7 +28,6 @@ def measure(workers: int) -> float:
         ingest_phantom(platform, platform.settings.home / "pool", Split.UNLABELLED, POOL, 2)
         recipe = recipes.with_settings(recipes.named("semi-inf-net-quick"), settings)
         run, _ = drive.create(platform, recipe, DATASET, seed=1)
-        observer = FromTheFirst()
+        observer = LabelsCame()
         drive.drive(platform, run, workers=workers, observer=observer, stop=Stop())
-    (first, began), (last, ended) = observer.came[0], observer.came[-1]
-    return (last - first) / (ended - began)
+    return observer.rate()

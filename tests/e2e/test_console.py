@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from maskloom.services.access.signing_in import invite_first_admin
 from support.servers import PostgresServer
@@ -44,7 +44,6 @@ def test_signing_in_leads_nowhere_else(page: Page, service: Service, elsewhere: 
 def test_a_lead_stops_a_run_and_goes_on_with_it(page: Page, service: Service) -> None:
     sign_in(page, service.url, "lea")
     page.get_by_role("link", name=service.run.id).click()
-    page.wait_for_url(f"{service.url}/runs/{service.run.id}")  # with the script that its buttons need
     state = page.locator(".state")
     page.get_by_role("button", name="Resume").click()
     expect(state).to_have_text("queued")
@@ -52,6 +51,26 @@ def test_a_lead_stops_a_run_and_goes_on_with_it(page: Page, service: Service) ->
     expect(state).to_have_text("paused")
     page.get_by_role("button", name="Cancel").click()
     expect(state).to_have_text("cancelled")
+
+
+def test_a_button_that_is_pressed_before_its_script_is_there_waits_for_it(
+    page: Page, service: Service
+) -> None:
+    held: list[Route] = []
+    asked: list[str] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/static/htmx.js", hold)
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{service.url}/sign-in", wait_until="commit")
+    page.get_by_label("Account").fill("lea")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click(no_wait_after=True)
+    held[0].continue_()
+    expect(page.get_by_role("link", name=service.run.id)).to_be_visible()
+    assert not [url for url in asked if "password" in url], "the browser must not send the form itself"
 
 
 def test_a_viewer_sees_a_run_and_can_change_nothing(page: Page, service: Service) -> None:

@@ -65,6 +65,7 @@ class Step(ABC, Generic[T]):
 
     @property
     def key(self) -> str:
+        """The identity's hash. Found anew each time it is asked for: not once for each slice."""
         return fingerprint(self.identity)
 
     @abstractmethod

@@ -13,6 +13,8 @@ import math
 from enum import Enum
 from typing import Any
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+
 
 def plain(value: Any) -> Any:
     """`value` as JSON types.
@@ -20,11 +22,11 @@ def plain(value: Any) -> Any:
     A record that has a `digest` stands for its content, so the digest alone counts. Any other dataclass counts by its
     fields. Raises TypeError for what has no stable form.
     """
+    if type(value) in _PLAIN:  # most values of a million labels
+        return value
     if isinstance(value, Enum):
         return plain(value.value)
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
+    if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]

@@ -81,20 +81,21 @@ class Gate(Step[Gated]):
     def run(self, work: Work) -> Outcome[Gated]:
         areas = [score["area"] for score in work.datasets.scores(self.experts)]
         refusal = GATES[self.gate.kind](self.gate, areas)
+        key = self.key
         kept = refused = 0
         for labels in step_labels.portions_of_step(work.platform.database, self.labels.digest):
-            decisions = [self._decision(label, refusal) for label in labels]
+            decisions = [self._decision(label, refusal, key) for label in labels]
             work.commit(decisions)
             kept += sum(decision.kept for decision in decisions)
             refused += sum(not decision.kept for decision in decisions)
-        return Outcome(output=Gated(digest=self.key, kept=kept, refused=refused))
+        return Outcome(output=Gated(digest=key, kept=kept, refused=refused))
 
-    def _decision(self, label: LabelVersion, refusal: Refusal) -> GateDecision:
+    def _decision(self, label: LabelVersion, refusal: Refusal, key: str) -> GateDecision:
         reason = refusal(label.scores)
         return GateDecision(
             label=label.digest,
             gate=self.gate.kind,
-            step=self.key,
+            step=key,
             kept=reason is None,
             reason=reason or "kept",
         )

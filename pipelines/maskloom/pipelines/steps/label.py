@@ -47,8 +47,8 @@ class Label(Step[PseudoLabels]):
     split: Split = Split.UNLABELLED
 
     def run(self, work: Work) -> Outcome[PseudoLabels]:
-        database = work.platform.database
-        done = database.transaction(lambda c: step_labels.slices_of_step(c, self.key))
+        database, key = work.platform.database, self.key
+        done = database.transaction(lambda c: step_labels.slices_of_step(c, key))
         job = LabelJob(
             network=self.network,
             prediction=self.prediction,
@@ -58,22 +58,22 @@ class Label(Step[PseudoLabels]):
         compute_s = 0.0
         for masks in work.crew.label(job, done, work):
             work.commit(
-                [self._version(mask) for mask in masks],
+                [self._version(mask, key) for mask in masks],
                 [(mask.mask, mask.size_bytes, "image/png") for mask in masks],
             )
             compute_s += sum(mask.compute_s for mask in masks)
-        count, empty = database.transaction(lambda c: step_labels.counts(c, self.key))
-        return Outcome(output=PseudoLabels(digest=self.key, count=count, empty=empty, compute_s=compute_s))
+        count, empty = database.transaction(lambda c: step_labels.counts(c, key))
+        return Outcome(output=PseudoLabels(digest=key, count=count, empty=empty, compute_s=compute_s))
 
-    def _version(self, mask: SliceLabel) -> LabelVersion:
+    def _version(self, mask: SliceLabel, key: str) -> LabelVersion:
         return LabelVersion(
-            digest=fingerprint({"slice": mask.slice, "mask": mask.mask, "step": self.key}),
+            digest=fingerprint({"slice": mask.slice, "mask": mask.mask, "step": key}),
             dataset=self.dataset,
             slice=mask.slice,
             split=self.split,
             kind=LabelKind.PSEUDO,
             mask=mask.mask,
-            step=self.key,
+            step=key,
             checkpoint=self.model.digest,
             scores=mask.scores,
         )

@@ -10,10 +10,11 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from maskloom.platform.errors import ObjectStoreUnavailable, SettingsError, disk_hint
@@ -27,9 +28,13 @@ from maskloom.platform.objects.digests import (
     verified_parts,
 )
 
+T = TypeVar("T")
+
 _LEFTOVER_AGE_S = 3600.0  # no writer takes an hour over one blob: what is older was left by a killed one
 _LARGE_BYTES = 1 << 20  # a checkpoint: it is seldom there already, and is hashed while it is written
 _THREADS = 8  # enough to let the disk flush many blobs at once
+_SHARE = 4
+"""Blobs that a thread takes at a time: handing over a single small one costs more than reading it."""
 
 
 class LocalStore:
@@ -49,21 +54,24 @@ class LocalStore:
 
     def put(self, data: bytes) -> str:
         with _typed_errors(f"cannot write to the object store {self._root}"):
-            return self._write(data)
+            return self._put([data])[0]
 
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         with _typed_errors(f"cannot write to the object store {self._root}"):
-            writes = [self._threads.submit(self._write, data) for data in blobs]
+            writes = [self._threads.submit(self._put, share) for share in _shares(blobs)]
             wait(writes)  # so that none goes on after another failed
-            return [write.result() for write in writes]
+            return [digest for write in writes for digest in write.result()]
 
     def put_file(self, path: Path) -> str:
         with _typed_errors(f"cannot write to the object store {self._root}"):
             self._make_folders()
             digest = digest_of_file(path)
             if not _has_size(self._path(digest), path.stat().st_size):
-                self._copy(path, digest)
-            _sync_folder(self._path(digest).parent)
+                with path.open("rb") as source, self._arriving() as file:
+                    shutil.copyfileobj(source, file, PART_BYTES)
+                    _flush(file)
+                    Path(file.name).replace(self._path(digest))
+            self._flush_names([digest])
             return digest
 
     def get(self, digest: str) -> bytes:
@@ -76,7 +84,8 @@ class LocalStore:
         return verified(data, digest, where=str(path))
 
     def get_many(self, digests: Sequence[str]) -> list[bytes]:
-        return list(self._threads.map(self.get, digests))
+        shares = self._threads.map(lambda share: [self.get(digest) for digest in share], _shares(digests))
+        return [data for share in shares for data in share]
 
     def parts(self, digest: str) -> Iterator[bytes]:
         path = self._path(digest)
@@ -100,46 +109,58 @@ class LocalStore:
     def _path(self, digest: str) -> Path:
         return self._root / place_of(digest)
 
-    def _write(self, data: bytes) -> str:
+    def _put(self, blobs: Sequence[bytes]) -> list[str]:
         self._make_folders()
-        if len(data) < _LARGE_BYTES:
-            digest = digest_of(data)
-            if not _has_size(self._path(digest), len(data)):
-                self._write_file(data, lambda: digest)
-        else:
-            hashing = self._hashing.submit(digest_of, data)
-            if self._last_large is not None:
-                # Who wanted the last checkpoint has read it. In its memory the next one is written in half the time.
-                _forget(self._last_large)
-            self._write_file(data, hashing.result)
+        digests = [digest_of(data) if len(data) < _LARGE_BYTES else self._put_large(data) for data in blobs]
+        self._write(
+            {
+                digest: data
+                for digest, data in zip(digests, blobs, strict=True)
+                if len(data) < _LARGE_BYTES and not _has_size(self._path(digest), len(data))
+            }
+        )
+        self._flush_names(digests)
+        return digests
+
+    def _write(self, blobs: Mapping[str, bytes]) -> None:
+        # Each step for all of them before the next one: a flush then takes along what it would find to do at the others.
+        with ExitStack() as stack:
+            files = {digest: stack.enter_context(self._arriving()) for digest in blobs}
+            for digest, file in files.items():
+                file.write(blobs[digest])
+            for file in files.values():
+                _flush(file)
+            for digest, file in files.items():
+                # Over a blob that another writer finished meanwhile: the same bytes.
+                Path(file.name).replace(self._path(digest))
+
+    def _put_large(self, data: bytes) -> str:
+        hashing = self._hashing.submit(digest_of, data)
+        if self._last_large is not None:
+            # Who wanted the last checkpoint has read it. In its memory the next one is written in half the time.
+            _forget(self._last_large)
+        with self._arriving() as file:
+            file.write(data)
+            _flush(file)
             digest = hashing.result()
-            self._last_large = self._path(digest)
-        # Also when the blob was there: its writer may have died before this line.
-        _sync_folder(self._path(digest).parent)
+            Path(file.name).replace(self._path(digest))
+        self._last_large = self._path(digest)
         return digest
 
-    def _write_file(self, data: bytes, digest: Callable[[], str]) -> None:
-        temporary = self._incoming / uuid.uuid4().hex
+    @contextmanager
+    def _arriving(self) -> Iterator[BinaryIO]:
+        """A new file in `incoming/`. What was not renamed is gone at the end."""
+        path = self._incoming / uuid.uuid4().hex
         try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            # Over a blob that another writer finished meanwhile: the same bytes.
-            temporary.replace(self._path(digest()))
+            with path.open("xb") as file:
+                yield file
         finally:
-            temporary.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
-    def _copy(self, path: Path, digest: str) -> None:
-        temporary = self._incoming / uuid.uuid4().hex
-        try:
-            with path.open("rb") as source, temporary.open("xb") as file:
-                shutil.copyfileobj(source, file, PART_BYTES)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path(digest))
-        finally:
-            temporary.unlink(missing_ok=True)
+    def _flush_names(self, digests: Sequence[str]) -> None:
+        """Also of a blob that was there: its writer may have died before."""
+        for folder in {self._path(digest).parent for digest in digests}:
+            _sync_folder(folder)
 
     def _make_folders(self) -> None:
         """Makes all folders of the store, and their names durable, once in a process."""
@@ -180,6 +201,10 @@ def folder_of(url: str) -> Path:
     return path
 
 
+def _shares(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[first : first + _SHARE] for first in range(0, len(items), _SHARE)]
+
+
 def _portions(path: Path) -> Iterator[bytes]:
     with _typed_errors(f"cannot read {path}"), path.open("rb") as file:
         while part := file.read(PART_BYTES):
@@ -199,6 +224,12 @@ def _has_size(path: Path, size: int) -> bool:
         return path.stat().st_size == size
     except FileNotFoundError:
         return False
+
+
+def _flush(file: BinaryIO) -> None:
+    """Flushes a file's content to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:
