@@ -6,8 +6,8 @@ PYTHON ?= python3
 BIN = $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest
 # One more at a time than there are cores, since tests often wait for processes. Those of a file share what it sets up; files start in the
-# order given: the slow ones first.
-SHARED = -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder
+# order given: the slow ones first. What takes longest is told in the end.
+SHARED = -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 5
 BENCH = PYTHONPATH=tests $(BIN)/python -m bench
 export VENV PYTHON
 

@@ -82,7 +82,7 @@ class UntrainedCrew(Crew):
 def in_fixed_time(seconds: float) -> Iterator[Callable[[], int]]:
     """Runs that begin meanwhile in this process label a slice in so many seconds. Before Ray starts.
 
-    Yields who tells how many actors have started.
+    Yields a function that tells how many actors have started.
     """
     labeller = f"{FixedTime.__module__}:{FixedTime.__name__}"
     with (

@@ -8,7 +8,7 @@ from maskloom.pipelines.work import Progress
 
 
 class LabelsCame:
-    """An observer that notes how many labels there were, and when (seconds since the epoch)."""
+    """An observer that notes how many labels there were, and when (`time.monotonic`)."""
 
     def __init__(self) -> None:
         self.came: list[tuple[int, float]] = []
@@ -19,7 +19,7 @@ class LabelsCame:
 
     def progress(self, progress: Progress) -> None:
         if progress.kind == "label":
-            self.came.append((progress.done, time.time()))
+            self.came.append((progress.done, time.monotonic()))
 
     def rate(self) -> float:
         """Labels a second, from the first ones to the last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.cores import ACTORS, CoreTime
@@ -17,7 +18,7 @@ def measure(actors: int) -> float:
     """The share of a core that each of `actors` takes without having anything to do."""
     cluster = Cluster(None)
     with in_fixed_time(0.0), TemporaryDirectory() as folder:
-        settings = WorkerSettings(objects_url=f"file://{folder}", threads=1)
+        settings = WorkerSettings(objects_url=Path(folder).as_uri(), threads=1)
         labeller = f"{FixedTime.__module__}:{FixedTime.__name__}"
         idle = [cluster.start(labeller, [settings]) for _ in range(actors)]
         for there in [actor.is_there.remote() for actor in idle]:

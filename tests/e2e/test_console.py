@@ -62,7 +62,7 @@ def test_a_button_that_is_pressed_before_its_script_is_there_waits_for_it(
     def hold(route: Route) -> None:
         held.append(route)
 
-    page.route("**/static/htmx.js", hold)
+    page.route("**/static/htmx.js", hold, times=1)
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{service.url}/sign-in", wait_until="commit")
     page.get_by_label("Account").fill("lea")
@@ -71,6 +71,12 @@ def test_a_button_that_is_pressed_before_its_script_is_there_waits_for_it(
     held[0].continue_()
     expect(page.get_by_role("link", name=service.run.id)).to_be_visible()
     assert not [url for url in asked if "password" in url], "the browser must not send the form itself"
+
+
+def test_who_gets_a_page_without_htmx_signs_in_all_the_same(page: Page, service: Service) -> None:
+    page.route("**/static/htmx.js", lambda route: route.abort())
+    sign_in(page, service.url, "lea")
+    expect(page.get_by_role("link", name=service.run.id)).to_be_visible()
 
 
 def test_a_viewer_sees_a_run_and_can_change_nothing(page: Page, service: Service) -> None:

@@ -65,7 +65,7 @@ class Step(ABC, Generic[T]):
 
     @property
     def key(self) -> str:
-        """The identity's hash. Found anew each time it is asked for: not once for each slice."""
+        """The identity's hash. Computed anew at every access: take it once, before a loop over slices."""
         return fingerprint(self.identity)
 
     @abstractmethod

@@ -19,11 +19,11 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[dict[str, A
     for first in range(0, len(rows), _PORTION):
         portion = rows[first : first + _PORTION]
         columns = tuple(portion[0])
-        values = {name: _sent(table, name, [row[name] for row in portion]) for name in columns}
+        values = {name: _as_sent(table, name, [row[name] for row in portion]) for name in columns}
         connection.execute(_statement(table, columns), values)
 
 
-def _sent(table: Table, column: str, values: list[Any]) -> list[Any]:
+def _as_sent(table: Table, column: str, values: list[Any]) -> list[Any]:
     if isinstance(table.c[column].type, JSONB):
         return [None if value is None else json.dumps(value) for value in values]
     return values

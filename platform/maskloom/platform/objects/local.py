@@ -70,6 +70,7 @@ class LocalStore:
                 with path.open("rb") as source, self._arriving() as file:
                     shutil.copyfileobj(source, file, PART_BYTES)
                     _flush(file)
+                    file.close()
                     Path(file.name).replace(self._path(digest))
             self._flush_names([digest])
             return digest
@@ -123,13 +124,14 @@ class LocalStore:
         return digests
 
     def _write(self, blobs: Mapping[str, bytes]) -> None:
-        # Each step for all of them before the next one: a flush then takes along what it would find to do at the others.
+        # All are written before the first is flushed: one commit of the file system's journal covers several.
         with ExitStack() as stack:
             files = {digest: stack.enter_context(self._arriving()) for digest in blobs}
             for digest, file in files.items():
                 file.write(blobs[digest])
             for file in files.values():
                 _flush(file)
+                file.close()
             for digest, file in files.items():
                 # Over a blob that another writer finished meanwhile: the same bytes.
                 Path(file.name).replace(self._path(digest))
@@ -142,6 +144,7 @@ class LocalStore:
         with self._arriving() as file:
             file.write(data)
             _flush(file)
+            file.close()
             digest = hashing.result()
             Path(file.name).replace(self._path(digest))
         self._last_large = self._path(digest)
@@ -158,7 +161,7 @@ class LocalStore:
             path.unlink(missing_ok=True)
 
     def _flush_names(self, digests: Sequence[str]) -> None:
-        """Also of a blob that was there: its writer may have died before."""
+        """Also of a blob that was there: its writer may have died before it flushed the folder."""
         for folder in {self._path(digest).parent for digest in digests}:
             _sync_folder(folder)
 
