@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -29,12 +29,13 @@ from maskloom.platform.objects.digests import (
 )
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _LEFTOVER_AGE_S = 3600.0  # no writer takes an hour over one blob: what is older was left by a killed one
 _LARGE_BYTES = 1 << 20  # a checkpoint: it is seldom there already, and is hashed while it is written
 _THREADS = 8  # enough to let the disk flush many blobs at once
-_SHARE = 4
-"""Blobs that a thread takes at a time: handing over a single small one costs more than reading it."""
+_SHARE = 8
+"""Blobs that a thread takes at a time: handing over a few small ones costs as much CPU as storing them."""
 
 
 class LocalStore:
@@ -58,9 +59,7 @@ class LocalStore:
 
     def put_many(self, blobs: Sequence[bytes]) -> list[str]:
         with _typed_errors(f"cannot write to the object store {self._root}"):
-            writes = [self._threads.submit(self._put, share) for share in _shares(blobs)]
-            wait(writes)  # so that none goes on after another failed
-            return [digest for write in writes for digest in write.result()]
+            return self._in_shares(self._put, blobs)
 
     def put_file(self, path: Path) -> str:
         with _typed_errors(f"cannot write to the object store {self._root}"):
@@ -85,8 +84,7 @@ class LocalStore:
         return verified(data, digest, where=str(path))
 
     def get_many(self, digests: Sequence[str]) -> list[bytes]:
-        shares = self._threads.map(lambda share: [self.get(digest) for digest in share], _shares(digests))
-        return [data for share in shares for data in share]
+        return self._in_shares(lambda share: [self.get(digest) for digest in share], digests)
 
     def parts(self, digest: str) -> Iterator[bytes]:
         path = self._path(digest)
@@ -109,6 +107,15 @@ class LocalStore:
 
     def _path(self, digest: str) -> Path:
         return self._root / place_of(digest)
+
+    def _in_shares(self, do: Callable[[Sequence[T]], list[R]], items: Sequence[T]) -> list[R]:
+        """What `do` returns for `items`, in their order, done side by side where there are many."""
+        if len(items) <= _SHARE:
+            return do(items)
+        shares = [items[first : first + _SHARE] for first in range(0, len(items), _SHARE)]
+        calls = [self._threads.submit(do, share) for share in shares]
+        wait(calls)  # so that none goes on after another failed
+        return [result for call in calls for result in call.result()]
 
     def _put(self, blobs: Sequence[bytes]) -> list[str]:
         self._make_folders()
@@ -202,10 +209,6 @@ def folder_of(url: str) -> Path:
             "(a '?', '#' or '%' in the path as %3F, %23 or %25).",
         )
     return path
-
-
-def _shares(items: Sequence[T]) -> list[Sequence[T]]:
-    return [items[first : first + _SHARE] for first in range(0, len(items), _SHARE)]
 
 
 def _portions(path: Path) -> Iterator[bytes]:
