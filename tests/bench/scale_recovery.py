@@ -16,24 +16,23 @@ from maskloom.pipelines.work import Progress
 from maskloom.platform.facts import Split
 from support.painted import DATASET, ingest_phantom
 
+_STAGE = ("epochs=null", "steps=60", "batch_size=4", "size=96")
 _SETTINGS = [
     "network.weights=random",
-    *(f"{stage}.epochs=null" for stage in ("supervised", "fine_tune", "pretrain", "final")),
-    *(f"{stage}.steps=60" for stage in ("supervised", "fine_tune", "pretrain", "final")),
-    *(f"{stage}.batch_size=4" for stage in ("supervised", "fine_tune", "pretrain", "final")),
-    *(f"{stage}.size=96" for stage in ("supervised", "fine_tune", "pretrain", "final")),
+    *(f"{stage}.{one}" for stage in ("supervised", "fine_tune", "pretrain", "final") for one in _STAGE),
     "prediction.size=320", "final_labels=refused",
 ]  # fmt: skip
+_TITLES = {"label": "ray::Labeller", "train": "ray::Trainer"}
+"""What `ps` shows of the actors who do a kind of work."""
 _AT = 0.25
 """How far work is when an actor is killed."""
 
 
 class _Killer:
-    """An observer that kills one actor `ray::<title>` in the midst of work of a `kind`, and sees when it gets on."""
+    """An observer that kills one actor in the midst of work of a `kind`, and sees when it gets on."""
 
-    def __init__(self, kind: str, title: str, stop: Stop) -> None:
+    def __init__(self, kind: str, stop: Stop) -> None:
         self._kind = kind
-        self._title = title
         self._stop = stop
         self._done_when_killed = 0
         self.killed_at: float | None = None
@@ -66,14 +65,14 @@ class _Killer:
         return next(
             child.pid
             for child in psutil.Process().children(recursive=True)
-            if any(self._title in part for part in child.cmdline())
+            if any(_TITLES[self._kind] in part for part in child.cmdline())
         )
 
 
 def measure(kind: str, workers: int, pool: int) -> float:
     """Seconds from the death of one of `workers` until more work of the `kind` (label or train) is done."""
     stop = Stop()
-    killer = _Killer(kind, {"label": "ray::Labeller", "train": "ray::Trainer"}[kind], stop)
+    killer = _Killer(kind, stop)
     with bench_platform() as platform:
         ingest_phantom(platform, platform.settings.home / "labelled", Split.LABELLED, 8, 1)
         ingest_phantom(platform, platform.settings.home / "pool", Split.UNLABELLED, pool, 2)

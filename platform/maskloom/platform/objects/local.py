@@ -35,7 +35,7 @@ _LEFTOVER_AGE_S = 3600.0  # no writer takes an hour over one blob: what is older
 _LARGE_BYTES = 1 << 20  # a checkpoint: it is seldom there already, and is hashed while it is written
 _THREADS = 8  # enough to let the disk flush many blobs at once
 _SHARE = 8
-"""Blobs that a thread takes at a time: handing over a few small ones costs as much CPU as storing them."""
+"""Blobs that a thread takes at a time: handing over a few small ones costs more than it saves."""
 
 
 class LocalStore:
@@ -68,8 +68,7 @@ class LocalStore:
             if not _has_size(self._path(digest), path.stat().st_size):
                 with path.open("rb") as source, self._arriving() as file:
                     shutil.copyfileobj(source, file, PART_BYTES)
-                    _flush(file)
-                    file.close()
+                    _close(file)
                     Path(file.name).replace(self._path(digest))
             self._flush_names([digest])
             return digest
@@ -137,8 +136,7 @@ class LocalStore:
             for digest, file in files.items():
                 file.write(blobs[digest])
             for file in files.values():
-                _flush(file)
-                file.close()
+                _close(file)
             for digest, file in files.items():
                 # Over a blob that another writer finished meanwhile: the same bytes.
                 Path(file.name).replace(self._path(digest))
@@ -150,8 +148,7 @@ class LocalStore:
             _forget(self._last_large)
         with self._arriving() as file:
             file.write(data)
-            _flush(file)
-            file.close()
+            _close(file)
             digest = hashing.result()
             Path(file.name).replace(self._path(digest))
         self._last_large = self._path(digest)
@@ -168,7 +165,7 @@ class LocalStore:
             path.unlink(missing_ok=True)
 
     def _flush_names(self, digests: Sequence[str]) -> None:
-        """Also of a blob that was there: its writer may have died before it flushed the folder."""
+        """Flushes names to the disk, also of a blob that was there: its writer may have died before it did so."""
         for folder in {self._path(digest).parent for digest in digests}:
             _sync_folder(folder)
 
@@ -232,10 +229,11 @@ def _has_size(path: Path, size: int) -> bool:
         return False
 
 
-def _flush(file: BinaryIO) -> None:
-    """Flushes a file's content to the disk."""
+def _close(file: BinaryIO) -> None:
+    """Closes a file whose content is then on the disk. Before it is renamed: some network file systems refuse an open one."""
     file.flush()
     os.fsync(file.fileno())
+    file.close()
 
 
 def _sync_folder(folder: Path) -> None:
